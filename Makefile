@@ -1,0 +1,37 @@
+# Every target sets up .venv by itself, from the locked versions.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo run test check fast lock docs-assets clean
+.DELETE_ON_ERROR:
+
+demo: .venv/ready  ## play honest and dishonest deliveries against a real service
+	@$(BIN)/counterfoil demo
+
+run: .venv/ready  ## leave a development service running, with the lines to paste
+	@$(BIN)/counterfoil dev
+
+test: .venv/ready  ## everything that CI runs
+	@BIN=$(BIN) scripts/test
+
+fast: .venv/ready  ## the tests alone, without the slow ones and without coverage
+	@$(BIN)/python -m pytest tests -m "not slow"
+
+lock: .venv/ready  ## resolve the locked versions anew
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-annotate --no-header --group dev pyproject.toml --output-file requirements.lock
+
+docs-assets:  ## fetch the documentation page's library again
+	@scripts/fetch-docs-assets
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Counterfoil needs Python 3.11 or newer")'
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch .venv/ready
+
+clean:  ## forget .venv and what tools left behind
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist

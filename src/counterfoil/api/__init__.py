@@ -1,0 +1,1 @@
+"""The HTTP interface without HTTP's machinery: routes, who is calling, answers. No framework, no socket, no AWS."""

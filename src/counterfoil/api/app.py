@@ -1,0 +1,103 @@
+"""Dispatch: from a request to exactly one answer, whatever happens. A fault becomes a 503, never a verdict.
+
+1. Find the route. 2. Find the caller, and whether the route is for them. 3. Check the content type. 4. Call the handler.
+"""
+
+import logging
+import re
+from time import perf_counter
+
+from counterfoil.api.callers import Authenticate
+from counterfoil.api.docs_page import DocsPage
+from counterfoil.api.handlers import Call, Handlers
+from counterfoil.api.http import Request, Response, problem
+from counterfoil.api.openapi import openapi_document
+from counterfoil.api.routes import Route, seed_routes, service_routes, v1_routes
+from counterfoil.core.judgement import ClockDisagrees
+from counterfoil.model.invalid import Invalid, SealedContextRefused
+from counterfoil.model.principal import Principal, Role
+from counterfoil.ports.credentials import CredentialsUnavailable
+from counterfoil.ports.keys import KeysUnavailable
+from counterfoil.ports.store import StoreUnavailable
+from counterfoil.wire import problems as kinds
+from counterfoil.wire.problems import ProblemKind
+
+_log = logging.getLogger(__name__)
+_CONTENT_TYPE = re.compile(rb'application/json(?: *; *charset="?utf-8"?)?', re.IGNORECASE)
+_NOBODY = Principal("nobody", "", Role.VALIDATOR)
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
+
+
+class Api:
+    """The whole interface of one service."""
+
+    def __init__(self, handlers: Handlers, authenticate: Authenticate, *, with_seed_routes: bool = False) -> None:
+        docs = DocsPage()
+        seed = seed_routes(handlers) if with_seed_routes else ()
+        self.routes = (*v1_routes(handlers), *seed, *service_routes(handlers, docs))
+        self.openapi = docs.document = openapi_document(self.routes)
+        self._authenticate = authenticate
+        self._observer = handlers.observer
+        self._routes = {(route.method, route.path): route for route in self.routes}
+        self._methods: dict[str, list[str]] = {}
+        for route in self.routes:
+            self._methods.setdefault(route.path, []).append(route.method)
+
+    async def handle(self, request: Request) -> Response:
+        """The answer. It never raises."""
+        started_s = perf_counter()
+        try:
+            response = await self._answered(request)
+        except Invalid as error:
+            refused = isinstance(error, SealedContextRefused)
+            kind = kinds.SEALED_CONTEXT_REFUSED if refused else kinds.INVALID_REQUEST
+            response = problem(kind, request.request_id, str(error))
+        except StoreUnavailable as fault:
+            wait = str(fault.retry_after_s).encode()
+            response = _fault(kinds.STORE_UNAVAILABLE, request, fault, wait)
+        except KeysUnavailable as fault:
+            response = _fault(kinds.KEYS_UNAVAILABLE, request, fault)
+        except CredentialsUnavailable as fault:
+            response = _fault(kinds.CREDENTIALS_UNAVAILABLE, request, fault)
+        except ClockDisagrees as fault:
+            response = _fault(kinds.CLOCK_DISAGREES, request, fault)
+        except Exception:
+            # The last resort (ASVS 5.0, 16.5.4): nothing was accepted, and the caller is told that nothing is known.
+            _log.exception("request %s met an unforeseen error", request.request_id)
+            response = problem(kinds.INTERNAL_ERROR, request.request_id)
+        path = request.path if request.path in self._methods else "other"
+        self._observer.answered(path, response.status, perf_counter() - started_s)
+        return response
+
+    async def _answered(self, request: Request) -> Response:
+        route = self._routes.get((request.method, request.path))
+        if route is None:
+            return self._no_such_route(request)
+        caller = await self._caller(request, route)
+        if isinstance(caller, Response):
+            return caller
+        if route.body is not None and not _CONTENT_TYPE.fullmatch(request.headers.get(b"content-type", b"")):
+            return problem(kinds.WRONG_CONTENT_TYPE, request.request_id)
+        return await route.handler(Call(request, caller))
+
+    async def _caller(self, request: Request, route: Route) -> Principal | Response:
+        if not route.roles:
+            return _NOBODY
+        caller = await self._authenticate(request)
+        if caller is None:
+            return problem(kinds.UNAUTHENTICATED, request.request_id, more=_CHALLENGE)
+        if caller.role not in route.roles:
+            return problem(kinds.FORBIDDEN, request.request_id)
+        return caller
+
+    def _no_such_route(self, request: Request) -> Response:
+        methods = self._methods.get(request.path)
+        if methods is None:
+            return problem(kinds.NOT_FOUND, request.request_id)
+        allow = ", ".join(sorted(methods)).encode()
+        return problem(kinds.METHOD_NOT_ALLOWED, request.request_id, more=((b"allow", allow),))
+
+
+def _fault(kind: ProblemKind, request: Request, fault: Exception, wait: bytes = b"1") -> Response:
+    _log.warning("request %s: %s: %s", request.request_id, kind.code, fault)
+    return problem(kind, request.request_id, more=((b"retry-after", wait),))

@@ -1,0 +1,62 @@
+"""A request and an answer as values, the same for a server and for Lambda."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from counterfoil.model.verdict import Reason
+from counterfoil.wire.problems import CONTENT_TYPE, Problem, ProblemKind
+
+_encode = msgspec.json.Encoder().encode
+Headers = tuple[tuple[bytes, bytes], ...]
+_ALWAYS: Headers = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_JSON: Headers = ((b"content-type", b"application/json"), *_ALWAYS)
+_PROBLEM: Headers = ((b"content-type", CONTENT_TYPE.encode()), *_ALWAYS)
+
+
+@dataclass(slots=True)
+class Request:
+    """What came in. Header names are in lower case; one that came twice is joined by ", ", which no rule of ours takes."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes] = field(repr=False)
+    body: bytes = field(repr=False)
+    request_id: str
+
+
+@dataclass(slots=True)
+class Response:
+    """What goes out, without Content-Length and Request-Id, which the shell adds."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+
+
+def answer(status: int, value: msgspec.Struct) -> Response:
+    """A success with a JSON body."""
+    return Response(status, _JSON, _encode(value))
+
+
+def no_content() -> Response:
+    """A success with nothing to say."""
+    return Response(204, _ALWAYS, b"")
+
+
+def content(content_type: bytes, body: bytes, more: Headers = ()) -> Response:
+    """A success with a body of another type."""
+    return Response(200, ((b"content-type", content_type), *_ALWAYS, *more), body)
+
+
+def problem(kind: ProblemKind, request_id: str, detail: str | None = None, more: Headers = ()) -> Response:
+    """Anything but a success. `detail` names a rule; it never repeats what came in."""
+    body = Problem(kind.type, kind.title, kind.status, detail or kind.detail, kind.code, request_id)
+    return Response(kind.status, (*_PROBLEM, *more), _encode(body))
+
+
+def refusal(kind: ProblemKind, request_id: str, reason: Reason) -> Response:
+    """A refused passcode: the same words for every reason; the reason itself in a field of its own."""
+    body = Problem(kind.type, kind.title, kind.status, kind.detail, kind.code, request_id, reason.value)
+    return Response(kind.status, _PROBLEM, _encode(body))

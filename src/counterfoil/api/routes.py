@@ -1,0 +1,193 @@
+"""The route table: the one list that dispatch and OpenAPI are made from."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from counterfoil.api.docs_page import DocsPage
+from counterfoil.api.handlers import Call, Handler, Handlers
+from counterfoil.api.http import Response, answer, content
+from counterfoil.api.seed_handlers import SeedHandlers
+from counterfoil.model.principal import Role
+from counterfoil.wire import messages as wire
+from counterfoil.wire import problems as kinds
+from counterfoil.wire.problems import ProblemKind
+
+ISSUER = frozenset({Role.ISSUER})
+VALIDATOR = frozenset({Role.VALIDATOR})
+WITHDRAWERS = frozenset({Role.ISSUER, Role.VALIDATOR})
+SEALERS = frozenset({Role.VALIDATOR, Role.OPERATOR})
+ANYBODY: frozenset[Role] = frozenset()
+
+_FAULTS = (kinds.STORE_UNAVAILABLE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParameter:
+    """A query parameter of a seed-compatible route."""
+
+    name: str
+    required: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method and path: who may call it, what it takes and gives, and who answers."""
+
+    method: str
+    path: str
+    roles: frozenset[Role]
+    handler: Handler
+    status: int
+    summary: str
+    description: str = ""
+    body: type[wire.Body] | None = None
+    answer: type[msgspec.Struct] | None = None
+    content_type: str = "application/json"
+    parameters: tuple[QueryParameter, ...] = ()
+    takes_redemption_id: bool = False
+    problems: tuple[ProblemKind, ...] = ()
+
+
+def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
+    """The passcode routes."""
+    return (
+        Route(
+            method="POST",
+            path="/v1/passcodes",
+            roles=ISSUER,
+            handler=handlers.issue,
+            status=201,
+            summary="Issue a passcode for a transaction",
+            description="The counterfoil is durable before the answer leaves. Two issues for one payment are harmless:"
+            " an unused passcode dies by itself.",
+            body=wire.IssueBody,
+            answer=wire.IssuedAnswer,
+            problems=(kinds.SEALED_CONTEXT_REFUSED, kinds.LIMIT_REACHED, *_FAULTS),
+        ),
+        Route(
+            method="POST",
+            path="/v1/passcodes/validate",
+            roles=VALIDATOR,
+            handler=handlers.validate,
+            status=200,
+            summary="Validate a passcode and redeem it, once",
+            description="Only 200 is acceptance. Make `Idempotency-Key` at random and store it before the call; never"
+            " take it from the message. After a 503 or a lost answer ask again with the same one.",
+            body=wire.ValidateBody,
+            answer=wire.AcceptedAnswer,
+            takes_redemption_id=True,
+            problems=(kinds.PASSCODE_REFUSED, *_FAULTS, kinds.CLOCK_DISAGREES),
+        ),
+        Route(
+            method="POST",
+            path="/v1/passcodes/revoke",
+            roles=WITHDRAWERS,
+            handler=handlers.revoke,
+            status=204,
+            summary="Withdraw a passcode before it is redeemed",
+            description="Repeating it is as good as once; a redeemed passcode is refused with 409.",
+            body=wire.RevokeBody,
+            problems=(kinds.PASSCODE_REFUSED, *_FAULTS),
+        ),
+        Route(
+            method="POST",
+            path="/v1/contexts/seal",
+            roles=SEALERS,
+            handler=handlers.seal_context,
+            status=200,
+            summary="Encrypt context for one client, to be passed on unread",
+            body=wire.SealContextBody,
+            answer=wire.SealedContextAnswer,
+            problems=_FAULTS[1:],
+        ),
+    )
+
+
+def seed_routes(handlers: Handlers) -> tuple[Route, ...]:
+    """The routes of the reference sample; off unless switched on."""
+    seed = SeedHandlers(handlers)
+    client_id = QueryParameter("clientId", True, "Who originates transactions. `sub` is another name of it.")
+    timestamp = QueryParameter(
+        "timestamp", True, "As `generateOtp` gave it, in microseconds. `createdAt` is another name of it."
+    )
+    device_id = QueryParameter("deviceId", False, "Bound when it is given at issue; must then be given again.")
+    otp = QueryParameter("otp", False, "The `otp` that `generateOtp` gave; compared when it is given.")
+    generate = [
+        Route(
+            method=method,
+            path="/generateOtp",
+            roles=ISSUER,
+            handler=seed.generate,
+            status=200,
+            summary="Issue a passcode, the reference sample's way",
+            answer=wire.SeedGenerated,
+            parameters=(client_id, device_id),
+            problems=(kinds.LIMIT_REACHED, *_FAULTS),
+        )
+        for method in ("GET", "POST")
+    ]
+    validate = Route(
+        method="GET",
+        path="/validateOtp",
+        roles=VALIDATOR,
+        handler=seed.validate,
+        status=200,
+        summary="Validate and redeem, the reference sample's way",
+        description="It redeems, although it is a GET, because the sample's clients call it so.",
+        answer=wire.SeedValidated,
+        parameters=(client_id, timestamp, device_id, otp),
+        takes_redemption_id=True,
+        problems=(kinds.PASSCODE_REFUSED, *_FAULTS, kinds.CLOCK_DISAGREES),
+    )
+    invalidate = Route(
+        method="DELETE",
+        path="/invalidateOtp",
+        roles=WITHDRAWERS,
+        handler=seed.invalidate,
+        status=200,
+        summary="Withdraw a passcode, the reference sample's way",
+        answer=wire.SeedInvalidated,
+        parameters=(client_id, timestamp),
+        problems=(kinds.PASSCODE_REFUSED, *_FAULTS),
+    )
+    return (*generate, validate, invalidate)
+
+
+def service_routes(handlers: Handlers, docs: DocsPage) -> tuple[Route, ...]:
+    """Health, metrics and documentation, open to anybody who reaches the port: they tell nothing of any passcode."""
+
+    async def healthz(_: Call) -> Response:
+        return answer(200, wire.HealthAnswer("ok"))
+
+    async def readyz(_: Call) -> Response:
+        await handlers.issuance.keys.sealing_key()
+        await handlers.issuance.store.check_ready()
+        return answer(200, wire.HealthAnswer("ok"))
+
+    async def metrics(_: Call) -> Response:
+        return content(*handlers.observer.exposition())
+
+    def get(path: str, handler: Handler, summary: str, content_type: str) -> Route:
+        return Route("GET", path, ANYBODY, handler, 200, summary, content_type=content_type)
+
+    return (
+        Route("GET", "/healthz", ANYBODY, healthz, 200, "Whether the process lives", answer=wire.HealthAnswer),
+        Route(
+            "GET",
+            "/readyz",
+            ANYBODY,
+            readyz,
+            200,
+            "Whether store and keys would serve now",
+            answer=wire.HealthAnswer,
+            problems=_FAULTS,
+        ),
+        get("/metrics", metrics, "Metrics in Prometheus' text format", "text/plain"),
+        get("/openapi.json", docs.openapi, "This interface as OpenAPI 3.1", "application/json"),
+        get("/docs", docs.page, "This interface to read and to try", "text/html"),
+        get("/docs/swagger-ui.css", docs.style, "The page's style", "text/css"),
+        get("/docs/swagger-ui-bundle.js", docs.library, "The page's library", "text/javascript"),
+        get("/docs/page.js", docs.script, "The page's script", "text/javascript"),
+    )

@@ -1,0 +1,130 @@
+"""Issuing: draw a passcode, bind it, keep its counterfoil, then hand it out. It never stores the passcode.
+
+1. Open the sealed context, when one is given.
+2. Draw salt and OTP; stamp the time.
+3. Seal the OTP, bound to everything.
+4. Keep the counterfoil, durably, within the client's limits. A taken timestamp takes the next microsecond, from 2.
+5. Only then answer.
+"""
+
+from dataclasses import dataclass, field
+
+from counterfoil.core.context_sealing import ContextSealing
+from counterfoil.core.sealing import OneUseKeys, Purpose
+from counterfoil.core.seed_copy import sealed_copy
+from counterfoil.model.canonical import Binding
+from counterfoil.model.context import Context
+from counterfoil.model.counterfoil import Counterfoil
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.limits import (
+    LIFETIME_S_DEFAULT,
+    LIFETIME_S_MAX,
+    LIFETIME_S_MIN,
+    OTP_BYTES,
+    SALT_BYTES,
+)
+from counterfoil.model.passcode import Header, Passcode
+from counterfoil.model.principal import Principal
+from counterfoil.model.usage import IssueLimits, LimitReached
+from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.keys import DataKey, KeyProvider
+from counterfoil.ports.store import Store, StoreUnavailable
+
+# Each try is one write; a client that issues this many passcodes in as many microseconds is not real.
+_TIMESTAMP_TRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
+    """What the client application asks for. `lifetime_s=None` takes the default."""
+
+    client_id: str
+    context: Context | None = None
+    sealed_context: str | None = None
+    transaction_digest: bytes | None = None
+    lifetime_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What the client application gets; `passcode` travels with the transaction."""
+
+    client_id: str
+    timestamp_us: int
+    expires_at_us: int
+    passcode: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """Issues passcodes under one deployment's keys, store and settings."""
+
+    store: Store
+    keys: KeyProvider
+    context_sealing: ContextSealing
+    now_us: NowUs
+    token_bytes: TokenBytes
+    service_context: Context | None = None
+    limits: IssueLimits | None = None
+    lifetime_default_s: int = LIFETIME_S_DEFAULT
+    lifetime_max_s: int = LIFETIME_S_MAX
+
+    async def issue(self, request: IssueRequest, issuer: Principal, *, with_seed_copy: bool = False) -> Issued | LimitReached:
+        """A fresh passcode, or which limit forbids it.
+
+        Raises Invalid (a lifetime out of bounds, a refused sealed context), StoreUnavailable and KeysUnavailable.
+        After a fault a counterfoil may exist whose passcode nobody has: harmless, it dies by itself.
+        """
+        lifetime_s = self._checked_lifetime(request.lifetime_s)
+        binding = Binding(
+            client_id=request.client_id,
+            context=request.context,
+            service_context=self.service_context,
+            sealed_pairs=await self._sealed_pairs(request),
+            transaction_digest=request.transaction_digest,
+        )
+        key = await self.keys.sealing_key()
+        timestamp_us = self.now_us()
+        for later_us in range(_TIMESTAMP_TRIES):
+            # A new salt for every try: the same one under another timestamp would use a nonce twice.
+            salt = self.token_bytes(SALT_BYTES)
+            header = Header(key.key_id, timestamp_us + later_us, lifetime_s, salt)
+            passcode, counterfoil = self._made(key, header, binding, issuer, with_seed_copy)
+            stored = await self.store.insert(counterfoil, self.limits)
+            if isinstance(stored, LimitReached):
+                return stored
+            if stored == "stored":
+                return Issued(request.client_id, header.timestamp_us, header.expires_at_us, passcode.reveal())
+        raise StoreUnavailable("no free timestamp for this client")
+
+    def _checked_lifetime(self, lifetime_s: int | None) -> int:
+        if lifetime_s is None:
+            return self.lifetime_default_s
+        if not LIFETIME_S_MIN <= lifetime_s <= self.lifetime_max_s:
+            raise Invalid("lifetime_s", f"must be {LIFETIME_S_MIN} to {self.lifetime_max_s}")
+        return lifetime_s
+
+    async def _sealed_pairs(self, request: IssueRequest) -> Context | None:
+        if request.sealed_context is None:
+            return None
+        return await self.context_sealing.opened(request.sealed_context, request.client_id)
+
+    def _made(
+        self, key: DataKey, header: Header, binding: Binding, issuer: Principal, with_seed_copy: bool
+    ) -> tuple[Passcode, Counterfoil]:
+        otp = self.token_bytes(OTP_BYTES)
+        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
+        passcode = Passcode(header, keys.seal(otp, binding.encoded(header.encoded())))
+        tags = keys.tags(passcode, binding)
+        counterfoil = Counterfoil(
+            client_id=binding.client_id,
+            timestamp_us=header.timestamp_us,
+            expires_at_us=header.expires_at_us,
+            key_id=key.key_id,
+            passcode_tag=tags.passcode,
+            contexts_tag=tags.contexts,
+            transaction_tag=tags.transaction,
+            issuer_id=issuer.credential_id,
+            seed_copy=sealed_copy(otp, key, header, binding, self.token_bytes) if with_seed_copy else None,
+        )
+        return passcode, counterfoil

@@ -1,0 +1,179 @@
+"""Validating: fit the passcode to its counterfoil and redeem it, once. A fault is an exception, never a verdict.
+
+1. A string that is not spelled as a passcode is `malformed_passcode`.
+2. A key that is gone, or of an earlier epoch, is `key_retired`.
+3. No counterfoil, or one with another passcode's tag, is `unknown_passcode`; it costs nothing.
+4. to 8. are the judgement's; what it says to write is written, and if somebody else was first, it judges again.
+"""
+
+from dataclasses import dataclass, field
+
+from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
+from counterfoil.core.sealing import OneUseKeys, Purpose, equal_tags
+from counterfoil.core.seed_copy import opened_copy
+from counterfoil.model.canonical import Binding
+from counterfoil.model.context import Context
+from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
+from counterfoil.model.limits import ATTEMPTS_MAX
+from counterfoil.model.passcode import MalformedPasscode, parsed_passcode
+from counterfoil.model.principal import Principal
+from counterfoil.model.verdict import Accepted, Reason, Refused, Verdict
+from counterfoil.ports.ambient import NowUs
+from counterfoil.ports.credentials import Credentials
+from counterfoil.ports.keys import KeyProvider
+from counterfoil.ports.store import Store, StoreUnavailable
+
+# A write that is not applied finds the counterfoil changed for good (no state leads back), so two rounds suffice.
+_JUDGEMENTS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRequest:
+    """What the backend presents. `timestamp_us`, when given, must be the passcode's own."""
+
+    client_id: str
+    passcode: str = field(repr=False)
+    redemption_id: str
+    context: Context | None = None
+    sealed_pairs: Context | None = None
+    transaction_digest: bytes | None = None
+    timestamp_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedValidationRequest:
+    """What the seed's `validateOtp` presents: the names of a counterfoil and, optionally, its passcode."""
+
+    client_id: str
+    timestamp_us: int
+    redemption_id: str
+    context: Context | None = None
+    passcode: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedAccepted:
+    """An acceptance with the OTP's 16 bytes, which the seed-compatible API returns."""
+
+    accepted: Accepted
+    otp: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Validates passcodes under one deployment's keys, store and settings."""
+
+    store: Store
+    keys: KeyProvider
+    credentials: Credentials
+    now_us: NowUs
+    service_context: Context | None = None
+
+    async def validate(self, request: ValidationRequest, validator: Principal) -> Verdict:
+        """The verdict. Raises StoreUnavailable, KeysUnavailable, CredentialsUnavailable and ClockDisagrees: unknown."""
+        binding = Binding(
+            client_id=request.client_id,
+            context=request.context,
+            service_context=self.service_context,
+            sealed_pairs=request.sealed_pairs,
+            transaction_digest=request.transaction_digest,
+        )
+        fitted = await self._fitted_passcode(request.passcode, binding)
+        if isinstance(fitted, Refused):
+            return fitted
+        redemption = Redemption(request.redemption_id, validator.name)
+        return await self._decided(fitted.at(request.timestamp_us), redemption)
+
+    async def validate_seed(self, request: SeedValidationRequest, validator: Principal) -> SeedAccepted | Refused:
+        """The verdict on a passcode made by `generateOtp`, presented or only named, and its OTP. Raises like `validate`."""
+        binding = Binding(request.client_id, request.context, self.service_context, None, None)
+        if request.passcode is None:
+            fitted = await self._fitted_seed_copy(CounterfoilRef(request.client_id, request.timestamp_us), binding)
+        else:
+            fitted = await self._fitted_passcode(request.passcode, binding)
+        if isinstance(fitted, Refused):
+            return fitted
+        if fitted.counterfoil.seed_copy is None:
+            return Refused(Reason.UNKNOWN_PASSCODE)
+        redemption = Redemption(request.redemption_id, validator.name)
+        verdict = await self._decided(fitted.at(request.timestamp_us), redemption)
+        if isinstance(verdict, Refused):
+            return verdict
+        assert fitted.otp is not None
+        return SeedAccepted(verdict, fitted.otp)
+
+    async def _fitted_passcode(self, text: str, binding: Binding) -> "_Fitted | Refused":
+        """Steps 1 to 3, then both halves held together."""
+        try:
+            passcode = parsed_passcode(text)
+        except MalformedPasscode:
+            return Refused(Reason.MALFORMED_PASSCODE)
+        header = passcode.header
+        key = await self.keys.opening_key(header.key_id)
+        if key is None:
+            return Refused(Reason.KEY_RETIRED)
+        counterfoil = await self.store.find(CounterfoilRef(binding.client_id, header.timestamp_us))
+        if counterfoil is None:
+            return Refused(Reason.UNKNOWN_PASSCODE)
+        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
+        if not equal_tags(keys.passcode_tag(passcode, binding), counterfoil.passcode_tag):
+            return Refused(Reason.UNKNOWN_PASSCODE)
+        otp = keys.unseal(passcode.sealed_otp, binding.encoded(header.encoded()))
+        if otp is not None:
+            return _Fitted(counterfoil, None, otp)
+        # The seal says that something is not what it was; the tags only say what.
+        if equal_tags(keys.contexts_tag(header, binding), counterfoil.contexts_tag):
+            return _Fitted(counterfoil, Reason.TRANSACTION_MISMATCH, None)
+        return _Fitted(counterfoil, Reason.CONTEXT_MISMATCH, None)
+
+    async def _fitted_seed_copy(self, ref: CounterfoilRef, binding: Binding) -> "_Fitted | Refused":
+        """Steps 2 and 3 where no passcode is presented: the kept copy of the OTP takes its place."""
+        counterfoil = await self.store.find(ref)
+        if counterfoil is None or counterfoil.seed_copy is None:
+            return Refused(Reason.UNKNOWN_PASSCODE)
+        key = await self.keys.opening_key(counterfoil.key_id)
+        if key is None:
+            return Refused(Reason.KEY_RETIRED)
+        otp = opened_copy(counterfoil.seed_copy, key, ref.timestamp_us, binding) if counterfoil.seed_copy else None
+        return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp)
+
+    async def _decided(self, fitted: "_Fitted", redemption: Redemption) -> Verdict:
+        """Steps 4 to 8: judge, write, and judge again when somebody else's write came first."""
+        counterfoil = fitted.counterfoil
+        now_us = self.now_us()
+        presented = Presentation(
+            redemption,
+            fitted.misfit,
+            await self.credentials.passcodes_are_revoked(counterfoil.issuer_id),
+        )
+        for _ in range(_JUDGEMENTS_MAX):
+            step = judge(counterfoil, presented, now_us)
+            if isinstance(step, Redeem):
+                outcome = await self.store.redeem(counterfoil.ref, redemption, ATTEMPTS_MAX)
+            elif isinstance(step, CountMismatch):
+                outcome = await self.store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX)
+            else:
+                return step
+            if outcome.counterfoil is None:
+                return Refused(Reason.UNKNOWN_PASSCODE)
+            if outcome.applied:
+                if isinstance(step, CountMismatch):
+                    return Refused(step.reason)
+                return accepted(outcome.counterfoil, replayed=False)
+            counterfoil, now_us = outcome.counterfoil, outcome.now_us
+        raise StoreUnavailable("the counterfoil kept changing while it was judged")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A counterfoil whose other half was presented, and whether the two fit."""
+
+    counterfoil: Counterfoil
+    misfit: Reason | None
+    otp: bytes | None = field(repr=False)
+
+    def at(self, timestamp_us: int | None) -> "_Fitted":
+        """The same, held against the timestamp that the caller says it belongs to, if it says one."""
+        if self.misfit is not None or timestamp_us in (None, self.counterfoil.timestamp_us):
+            return self
+        return _Fitted(self.counterfoil, Reason.TIMESTAMP_MISMATCH, self.otp)

@@ -1,0 +1,1 @@
+"""Where credentials are kept: one private file. Secrets are stored as digests only."""

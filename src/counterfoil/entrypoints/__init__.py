@@ -1,0 +1,1 @@
+"""Thin shells around the rooms: the HTTP server and the command line."""

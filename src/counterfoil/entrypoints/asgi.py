@@ -1,0 +1,104 @@
+"""The ASGI shell: reads a request off the wire within bounds, hands it to the api room, writes the answer. Nothing else."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from counterfoil.api.app import Api
+from counterfoil.api.http import Request, Response, problem
+from counterfoil.model.limits import BODY_BYTES_MAX
+from counterfoil.wire.problems import TIMED_OUT, TOO_LARGE
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_TIMEOUT_S = 10.0
+
+
+class AsgiShell:
+    """One service as an ASGI application."""
+
+    def __init__(self, api: Api, close: Callable[[], Awaitable[None]]) -> None:
+        self._api = api
+        self._close = close
+        # Unique across processes and restarts by its first part, within this process by its second.
+        self._request_ids = (f"req_{prefix}{number:x}" for prefix in (secrets.token_hex(5),) for number in itertools.count(1))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = next(self._request_ids)
+        body = await _body(receive)
+        if isinstance(body, bytes):
+            request = Request(
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"],
+                headers=_headers(scope["headers"]),
+                body=body,
+                request_id=request_id,
+            )
+            response = await self._api.handle(request)
+        elif body is None:
+            return
+        else:
+            response = problem(body, request_id, more=((b"connection", b"close"),))
+        await _send(send, response, request_id)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        # Requests in flight have been answered by now; what waits in the store is written before it closes.
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _body(receive: Receive) -> Any:
+    """The body; the kind of problem when it is too large or too slow; None when the caller went away."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        # The usual case: it came with the head. No timer is needed.
+        body: bytes = message["body"]
+        return body if len(body) <= BODY_BYTES_MAX else TOO_LARGE
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _long_body(message, receive)
+    except TimeoutError:
+        return TIMED_OUT
+
+
+async def _long_body(message: MutableMapping[str, Any], receive: Receive) -> Any:
+    parts = []
+    size = 0
+    while message["type"] == "http.request":
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > BODY_BYTES_MAX:
+            return TOO_LARGE
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    return None
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
+
+
+async def _send(send: Send, response: Response, request_id: str) -> None:
+    headers = [*response.headers, (b"request-id", request_id.encode())]
+    if response.status != 204:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,136 @@
+"""The HTTP server: uvicorn with uvloop and httptools around the ASGI shell.
+
+It refuses to listen where passcodes would travel in clear.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from counterfoil.entrypoints.asgi import AsgiShell
+from counterfoil.entrypoints.prometheus import PrometheusObserver
+from counterfoil.model.invalid import Invalid
+from counterfoil.settings import Settings
+from counterfoil.wiring import service
+
+EXIT_STORE_FAILED = 70
+_BACKLOG = 2048
+_GRACE_S = 10
+
+
+def refuse_clear_text(settings: Settings) -> None:
+    """Raises Invalid for an address beyond this machine without TLS, here or (explicitly) upstream."""
+    if settings.tls_cert or settings.tls_terminated_upstream or _is_loopback(settings.host):
+        return
+    raise Invalid(
+        "host",
+        "is not a loopback address: give --tls-cert and --tls-key, or say --tls-terminated-upstream when a proxy"
+        " in front speaks TLS",
+    )
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
+    """Serves until SIGTERM or SIGINT, and gives the exit status. `on_ready` gets the URL once requests are taken.
+
+    Raises like `wiring.service`, and Invalid for an address that must not or cannot be listened on.
+    """
+    refuse_clear_text(settings)
+    for path in filter(None, (settings.tls_cert, settings.tls_key)):
+        if not Path(path).is_file():
+            raise Invalid("tls_cert and tls_key", "must name files")
+    return asyncio.Runner(loop_factory=_loop_factory()).run(_serve(settings, on_ready))
+
+
+async def _serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
+    listener = _listener(settings)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    failed = False
+
+    def on_fatal() -> None:
+        # From the writer's thread. Requests in flight still get their 503.
+        nonlocal failed
+        failed = True
+        loop.call_soon_threadsafe(stop.set)
+
+    ready = service(settings, observer=PrometheusObserver(), on_fatal=on_fatal)
+    server = _Server(_configuration(AsgiShell(ready.api, ready.store.close), settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells it in no other way
+        await asyncio.sleep(0.005)
+    if server.started:
+        on_ready(_url(settings, listener))
+        await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+    await serving
+    return EXIT_STORE_FAILED if failed else 0
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: uvicorn would raise the signal again after the end, and the exit status would be lost."""
+        yield
+
+
+def _configuration(app: AsgiShell, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        # Access logs would print query strings, and the seed-compatible routes have names in theirs.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as cause:
+        listener.close()
+        raise Invalid("host and port", f"cannot be listened on: {cause.strerror}") from cause
+    listener.setblocking(False)
+    return listener
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    scheme = "https" if settings.tls_cert else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        logging.getLogger(__name__).info("uvloop is not installed: serving on asyncio's own loop")
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,1 @@
+"""Key providers, chosen by URL in `open_keys`."""

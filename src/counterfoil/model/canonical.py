@@ -1,0 +1,88 @@
+"""The one byte string that a passcode is bound to: length-prefixed, tagged, domain-separated.
+
+docs/formats.md has it byte by byte.
+
+Two different bindings never have the same bytes: every field has its own tag, says whether it is there,
+and says how long it is. Nothing is normalised, so "é" in two spellings is two values.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from counterfoil.model.context import Context
+
+_U32 = struct.Struct(">I").pack
+_READ_U32 = struct.Struct(">I").unpack_from
+_DOMAIN = b"counterfoil/bound/v1"
+_HEADER = b"\x01"
+_CLIENT_ID = b"\x02"
+_CONTEXT = b"\x03"
+_SERVICE_CONTEXT = b"\x04"
+_SEALED_PAIRS = b"\x05"
+_TRANSACTION = b"\x06"
+_ABSENT = b"\x00"
+_PRESENT = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a passcode is bound to, beside its own header. `None` means absent, which differs from empty."""
+
+    client_id: str
+    context: Context | None
+    service_context: Context | None
+    sealed_pairs: Context | None
+    transaction_digest: bytes | None
+
+    def encoded_contexts(self) -> bytes:
+        """The three contexts, each under its own tag, so that none passes for another."""
+        return (
+            _field(_CONTEXT, _encoded_pairs(self.context))
+            + _field(_SERVICE_CONTEXT, _encoded_pairs(self.service_context))
+            + _field(_SEALED_PAIRS, _encoded_pairs(self.sealed_pairs))
+        )
+
+    def encoded_transaction(self) -> bytes:
+        """The transaction's SHA-256 digest, or its absence."""
+        return _field(_TRANSACTION, self.transaction_digest)
+
+    def encoded_client_id(self) -> bytes:
+        """The client id."""
+        return _field(_CLIENT_ID, self.client_id.encode())
+
+    def encoded(self, header: bytes) -> bytes:
+        """All of it: the associated data of the seal, under the given passcode header."""
+        return (
+            _DOMAIN + _field(_HEADER, header) + self.encoded_client_id() + self.encoded_contexts() + self.encoded_transaction()
+        )
+
+
+def encoded_pairs(pairs: Context) -> bytes:
+    """Count, then each name and value with its length, ordered by the UTF-8 bytes of the names."""
+    encoded = sorted((name.encode(), value.encode()) for name, value in pairs.items())
+    parts = [_U32(len(encoded))]
+    for name, value in encoded:
+        parts += (_U32(len(name)), name, _U32(len(value)), value)
+    return b"".join(parts)
+
+
+def decoded_pairs(encoded: bytes) -> Context:
+    """The pairs that `encoded_pairs` wrote; only for bytes that a seal has vouched for."""
+    (count,) = _READ_U32(encoded)
+    texts = []
+    at = 4
+    for _ in range(2 * count):
+        (length,) = _READ_U32(encoded, at)
+        texts.append(encoded[at + 4 : at + 4 + length].decode())
+        at += 4 + length
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _encoded_pairs(pairs: Context | None) -> bytes | None:
+    return None if pairs is None else encoded_pairs(pairs)
+
+
+def _field(tag: bytes, content: bytes | None) -> bytes:
+    if content is None:
+        return tag + _ABSENT
+    return tag + _PRESENT + _U32(len(content)) + content

@@ -1,0 +1,42 @@
+"""Verdicts are values: accepted, or refused for a reason. A fault is never one of them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Reason(StrEnum):
+    """Why a passcode is refused; told to the validator and the journal, never to an end user (PSD2 RTS 4(3)(a))."""
+
+    MALFORMED_PASSCODE = "malformed_passcode"
+    KEY_RETIRED = "key_retired"
+    UNKNOWN_PASSCODE = "unknown_passcode"
+    ALREADY_REDEEMED = "already_redeemed"
+    REVOKED = "revoked"
+    LOCKED = "locked"
+    EXPIRED = "expired"
+    CONTEXT_MISMATCH = "context_mismatch"
+    TRANSACTION_MISMATCH = "transaction_mismatch"
+    TIMESTAMP_MISMATCH = "timestamp_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The one acceptance; `replayed` when it is told again to the same redemption id."""
+
+    client_id: str
+    timestamp_us: int
+    expires_at_us: int
+    redeemed_at_us: int
+    redemption_id: str
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not accepted, and why."""
+
+    reason: Reason
+
+
+Verdict: TypeAlias = Accepted | Refused

@@ -1,0 +1,96 @@
+"""Small secret JSON files: readable by their owner alone, replaced whole and durably, changed by one process at a time."""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class PrivateFileProblem(Exception):
+    """The file is missing, open to others, or not what it should be. The message names the file and the mend."""
+
+
+def read_private_json(path: Path) -> Any:
+    """The file's content. Raises PrivateFileProblem unless it is a regular file of mode 0600 (or 0400) with JSON in it."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o177:
+                raise PrivateFileProblem(f"{path} must be a file of mode 0600: run `chmod 600 {path}`")
+            return json.loads(file.read())
+    except FileNotFoundError:
+        raise PrivateFileProblem(f"{path} does not exist") from None
+    except OSError as cause:
+        raise PrivateFileProblem(f"{path} cannot be read: {cause.strerror}") from cause
+    except ValueError:
+        # Not chained: the decoder's message quotes the text, and the text is secret.
+        raise PrivateFileProblem(f"{path} is not valid JSON") from None
+
+
+def replace_private_json(path: Path, content: Any) -> None:
+    """Puts new content in place of the old: either is there whole after a crash, and only the owner can read it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            json.dump(content, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Keeps other processes from changing the file meanwhile. The lock is a file beside it, since it is replaced whole."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        flock(lock, LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+class Watched(Generic[T]):
+    """A private file's content, read again as soon as the file has changed. One `stat` a look."""
+
+    def __init__(self, path: Path, parsed: Callable[[Any], T]) -> None:
+        self._path = path
+        self._parsed = parsed
+        self._seen: tuple[int, int, int, int] | None = None
+        self._value: T | None = None
+
+    def value(self) -> T:
+        """The content as of now. Raises PrivateFileProblem."""
+        try:
+            now = self._path.stat()
+        except OSError as cause:
+            self._seen = None
+            raise PrivateFileProblem(f"{self._path} cannot be read: {cause.strerror}") from cause
+        # ctime, so that a chmod is noticed too.
+        seen = (now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size)
+        if seen != self._seen or self._value is None:
+            self._value = self._parsed(read_private_json(self._path))
+            self._seen = seen
+        return self._value

@@ -1,0 +1,155 @@
+"""Every setting of a service: its default, its unit, and where it comes from. It opens nothing.
+
+Settings come from `COUNTERFOIL_…` in the environment, over a TOML file (section `[counterfoil]`), over these defaults.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterfoil.model.context import Context, checked_context
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.limits import LIFETIME_S_DEFAULT, LIFETIME_S_MAX, LIFETIME_S_MIN, RETENTION_S_DEFAULT
+from counterfoil.model.usage import IssueLimits
+
+ENVIRONMENT_PREFIX = "COUNTERFOIL_"
+_RETENTION_S_MAX = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one service. `checked` says whether they make sense together."""
+
+    data: Path = Path("counterfoil-data")
+    """The folder of store, keyset and credentials, where these are not named one by one."""
+    store: str = ""
+    """URL of the store; by default `counterfoil.db` in `data`. `memory:` keeps nothing."""
+    keys: str = ""
+    """URL of the keys; by default `keyset.json` in `data`."""
+    credentials: str = ""
+    """Path of the credential file; by default `credentials.json` in `data`."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Any but a loopback address needs TLS, here or upstream."""
+    port: int = 8080
+    """TCP port to listen on; 0 takes a free one."""
+    tls_cert: str = ""
+    """Path of the certificate chain, PEM."""
+    tls_key: str = ""
+    """Path of the certificate's private key, PEM."""
+    tls_terminated_upstream: bool = False
+    """Says that a proxy in front speaks TLS, so that a non-loopback address may be listened on without."""
+    lifetime_default_s: int = LIFETIME_S_DEFAULT
+    """Lifetime of a passcode for which none is asked, in seconds."""
+    lifetime_max_s: int = LIFETIME_S_MAX
+    """The longest lifetime that may be asked for, in seconds; 600 at most."""
+    retention_s: int = RETENTION_S_DEFAULT
+    """How long a counterfoil is kept after its expiry, in seconds: so long can an acceptance be told again."""
+    service_context: str = ""
+    """Context bound at both ends and sent by nobody, as a JSON object of strings, such as `{"stage": "prod"}`."""
+    issue_rate_per_s: float = 1000.0
+    """Passcodes per second and client; 0 for no limit."""
+    issue_burst: int = 1000
+    """Passcodes that a client may issue at once before the rate applies."""
+    outstanding_max: int = 100_000
+    """Live passcodes per client; 0 for no limit."""
+    seed_routes: bool = False
+    """Whether `generateOtp`, `validateOtp` and `invalidateOtp` are served."""
+    store_waiting_max: int = 4096
+    """Writes that may wait for the store before further ones are answered 503."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR. No level logs a secret."""
+
+    @property
+    def store_url(self) -> str:
+        """Where the counterfoils are."""
+        return self.store or f"sqlite:{(self.data / 'counterfoil.db').absolute()}"
+
+    @property
+    def keys_url(self) -> str:
+        """Where the data keys are."""
+        return self.keys or f"file:{(self.data / 'keyset.json').absolute()}"
+
+    @property
+    def credentials_path(self) -> Path:
+        """Where the credentials are."""
+        return Path(self.credentials) if self.credentials else self.data / "credentials.json"
+
+    def issue_limits(self) -> IssueLimits | None:
+        """The limits per client; None when both are off."""
+        if not self.issue_rate_per_s and not self.outstanding_max:
+            return None
+        return IssueLimits(self.issue_rate_per_s, self.issue_burst, self.outstanding_max)
+
+    def parsed_service_context(self) -> Context | None:
+        """The service context; None where there is none. Raises Invalid."""
+        if not self.service_context:
+            return None
+        try:
+            pairs: Any = json.loads(self.service_context)
+        except ValueError:
+            pairs = None
+        if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
+            raise Invalid("service_context", "must be a JSON object of strings")
+        return checked_context(pairs, "service_context")
+
+    def checked(self) -> "Settings":
+        """The same settings. Raises Invalid, naming the setting and its rule."""
+        rules = {
+            "lifetime_max_s": LIFETIME_S_MIN <= self.lifetime_max_s <= LIFETIME_S_MAX,
+            "lifetime_default_s": LIFETIME_S_MIN <= self.lifetime_default_s <= self.lifetime_max_s,
+            "retention_s": 0 <= self.retention_s <= _RETENTION_S_MAX,
+            "port": 0 <= self.port <= 65535,
+            "issue_rate_per_s": self.issue_rate_per_s >= 0,
+            "issue_burst": self.issue_burst >= 1,
+            "outstanding_max": self.outstanding_max >= 0,
+            "store_waiting_max": self.store_waiting_max >= 1,
+            "log_level": self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"),
+            "tls_cert and tls_key": bool(self.tls_cert) == bool(self.tls_key),
+        }
+        for name, holds in rules.items():
+            if not holds:
+                raise Invalid(name, _RULES[name])
+        self.parsed_service_context()
+        return self
+
+
+_RULES = {
+    "lifetime_max_s": f"must be {LIFETIME_S_MIN} to {LIFETIME_S_MAX}",
+    "lifetime_default_s": f"must be {LIFETIME_S_MIN} to lifetime_max_s",
+    "retention_s": f"must be 0 to {_RETENTION_S_MAX}",
+    "port": "must be 0 to 65535",
+    "issue_rate_per_s": "must not be negative",
+    "issue_burst": "must be at least 1",
+    "outstanding_max": "must not be negative",
+    "store_waiting_max": "must be at least 1",
+    "log_level": "must be DEBUG, INFO, WARNING or ERROR",
+    "tls_cert and tls_key": "must be given together",
+}
+
+
+def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
+    """The settings from environment and file, with `overrides` (the command line) over both. Raises Invalid."""
+    import typed_settings
+
+    if config is not None and not config.is_file():
+        raise Invalid("config", "names no file")
+    try:
+        loaded: Settings = typed_settings.load(
+            Settings,
+            appname="counterfoil",
+            config_files=[config] if config is not None else [],
+            env_prefix=ENVIRONMENT_PREFIX,
+        )
+    except typed_settings.exceptions.InvalidSettingsError as error:
+        raise Invalid("settings", "; ".join(str(cause) for cause in error.exceptions)) from None
+    except typed_settings.exceptions.InvalidOptionsError as error:
+        raise Invalid("settings", str(error)) from None
+    return replaced(loaded, overrides or {}).checked()
+
+
+def replaced(settings: Settings, overrides: dict[str, Any]) -> Settings:
+    """The same settings with those overrides that are not None."""
+    from dataclasses import replace
+
+    return replace(settings, **{name: value for name, value in overrides.items() if value is not None})

@@ -1,0 +1,238 @@
+"""Counterfoils in an SQLite file: one process or several on one machine, durable, with an fsync shared by all who wait.
+
+Reads happen where the caller runs: a row look-up takes microseconds and WAL readers never wait. Nothing read decides;
+every change is one conditional statement on the writer's thread, with the clock read there.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock, local
+from typing import Any
+
+import apsw
+
+from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.limits import LIFETIME_S_MAX, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.usage import IssueLimits, LimitReached, Usage
+from counterfoil.ports.ambient import NowUs
+from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
+from counterfoil.stores.group_commit import GroupCommit, WriteStep
+from counterfoil.stores.sqlite_file import bind_to_epoch, durability, migrate, open_durable, open_reader
+
+WAITING_MAX_DEFAULT = 4096
+# The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
+_SWEPT_PER_WRITE = 2
+_SWEPT_WHEN_IDLE = 512
+_USAGE_LOOKED_AT = 32
+
+_COLUMNS = (
+    "client_id, timestamp_us, expires_at_us, key_id, passcode_tag, contexts_tag, transaction_tag, issuer_id,"
+    " seed_copy, state, attempts, redemption_id, redeemed_by, redeemed_at_us"
+)
+# The columns before `state`: they never change, but for `seed_copy`, which is erased.
+_KEPT_COLUMNS = 9
+_INSERT = f"""
+    INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
+    ON CONFLICT DO NOTHING RETURNING 1"""
+_FIND = f"SELECT {_COLUMNS} FROM counterfoils WHERE timestamp_us = :timestamp_us AND client_id = :client_id"
+_JUDGEABLE = """
+    WHERE timestamp_us = :timestamp_us AND client_id = :client_id
+    AND state = 'issued' AND attempts < :attempts_max AND expires_at_us > :now_us"""
+_ERASED_SEED_COPY = "seed_copy = CASE WHEN seed_copy IS NULL THEN NULL ELSE x'' END"
+_REDEEM = f"""
+    UPDATE counterfoils SET state = 'redeemed', redemption_id = :redemption_id, redeemed_by = :principal,
+    redeemed_at_us = :now_us, {_ERASED_SEED_COPY} {_JUDGEABLE} RETURNING {_COLUMNS}"""
+_COUNT_MISMATCH = f"""
+    UPDATE counterfoils SET attempts = attempts + 1,
+    state = CASE WHEN attempts + 1 >= :attempts_max THEN 'locked' ELSE 'issued' END
+    {_JUDGEABLE} RETURNING {_COLUMNS}"""
+_REVOKE = f"""
+    UPDATE counterfoils SET state = 'revoked', {_ERASED_SEED_COPY}
+    WHERE timestamp_us = :timestamp_us AND client_id = :client_id AND state = 'issued' RETURNING {_COLUMNS}"""
+_SWEEP_BOUND = """
+    SELECT max(timestamp_us), count(*) FROM
+    (SELECT timestamp_us FROM counterfoils WHERE timestamp_us <= ? ORDER BY timestamp_us LIMIT ?)"""
+_SWEEP = "DELETE FROM counterfoils WHERE timestamp_us <= ?"
+_FIND_USAGE = "SELECT arrival_us, outstanding FROM client_usage WHERE client_id = ?"
+_KEEP_USAGE = """
+    INSERT INTO client_usage VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    arrival_us = excluded.arrival_us, outstanding = excluded.outstanding, idle_at_us = excluded.idle_at_us"""
+_NEXT_USAGE = "SELECT client_id, idle_at_us FROM client_usage WHERE client_id > ? ORDER BY client_id LIMIT ?"
+_FORGET_USAGE = "DELETE FROM client_usage WHERE client_id = ?"
+
+
+def _ignore() -> None:
+    """What happens on a fatal error when nobody asked to be told."""
+
+
+class SqliteStore:
+    """The store contract over one SQLite file.
+
+    `on_fatal` is called once, from any thread, after an I/O error: the process is to answer 503 and end. A process
+    that forks opens its store after the fork.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        now_us: NowUs,
+        *,
+        retention_s: int = RETENTION_S_DEFAULT,
+        epoch: int = 1,
+        waiting_max: int = WAITING_MAX_DEFAULT,
+        broom: bool = True,
+        on_fatal: Callable[[], None] = _ignore,
+    ) -> None:
+        """Opens or creates the file. Raises StoreUnfit when it must not be used as it is."""
+        self._path = path
+        self._now_us = now_us
+        # Rows go by their timestamp alone; the longest lifetime is added so that none goes before its retention ends.
+        self._kept_us = (retention_s + LIFETIME_S_MAX) * MICROSECONDS_PER_S
+        self._broom = broom
+        self._usage_seen_to = ""
+        self._usage: dict[str, Usage] = {}
+        writer = open_durable(path)
+        migrate(writer)
+        bind_to_epoch(writer, epoch)
+        self.durability = durability(writer)
+        self._writer_connection = writer
+        self._readers = local()
+        self._all_readers: list[apsw.Connection] = []
+        self._readers_lock = Lock()
+        self._writer = GroupCommit(
+            writer,
+            waiting_max=waiting_max,
+            housekeeping=self._keep_house,
+            on_rollback=self._usage.clear,
+            on_fatal=on_fatal,
+        )
+
+    async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
+        return await self._writer.run(lambda connection: self._insert(connection, counterfoil, limits))
+
+    async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
+        self._writer.check_alive()
+        try:
+            return _found(self._reader(), ref)
+        except apsw.BusyError as cause:
+            raise StoreUnavailable("the store is busy") from cause
+        except apsw.Error as cause:
+            self._writer.fail(cause)
+            raise StoreUnavailable("the store cannot be read") from cause
+
+    async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
+        values = {"redemption_id": redemption.redemption_id, "principal": redemption.principal}
+        return await self._writer.run(self._change(_REDEEM, ref, values | {"attempts_max": attempts_max}))
+
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+        return await self._writer.run(self._change(_COUNT_MISMATCH, ref, {"attempts_max": attempts_max}))
+
+    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+        return await self._writer.run(self._change(_REVOKE, ref, {}))
+
+    async def check_ready(self) -> None:
+        # An empty step goes the whole way: queue, lock, commit.
+        await self._writer.run(lambda _: None)
+
+    async def close(self) -> None:
+        self._writer.close()
+        for connection in (*self._all_readers, self._writer_connection):
+            connection.close()
+
+    def _insert(
+        self, connection: apsw.Connection, counterfoil: Counterfoil, limits: IssueLimits | None
+    ) -> Inserted | LimitReached:
+        now_us = self._now_us()
+        if limits is not None:
+            if _found(connection, counterfoil.ref) is not None:
+                return "timestamp_taken"
+            usage = self._usage_of(connection, counterfoil.client_id) or Usage()
+            reached = usage.take(limits, now_us, counterfoil.expires_at_us)
+            if reached is not None:
+                return reached
+            self._usage[counterfoil.client_id] = usage
+        values = (
+            counterfoil.client_id,
+            counterfoil.timestamp_us,
+            counterfoil.expires_at_us,
+            counterfoil.key_id,
+            counterfoil.passcode_tag,
+            counterfoil.contexts_tag,
+            counterfoil.transaction_tag,
+            counterfoil.issuer_id,
+            counterfoil.seed_copy,
+        )
+        return "stored" if connection.execute(_INSERT, values).fetchone() else "timestamp_taken"
+
+    def _change(self, statement: str, ref: CounterfoilRef, values: dict[str, str | int]) -> WriteStep[Outcome]:
+        def step(connection: apsw.Connection) -> Outcome:
+            now_us = self._now_us()
+            bindings = {"timestamp_us": ref.timestamp_us, "client_id": ref.client_id, "now_us": now_us, **values}
+            row = connection.execute(statement, bindings).fetchone()
+            if row is None:
+                return Outcome(False, _found(connection, ref), now_us)
+            changed = _counterfoil(row)
+            if changed.state is not State.ISSUED:
+                usage = self._usage_of(connection, ref.client_id)
+                if usage is not None:
+                    usage.give_back(changed.expires_at_us)
+            return Outcome(True, changed, now_us)
+
+        return step
+
+    def _usage_of(self, connection: apsw.Connection, client_id: str) -> Usage | None:
+        """The client's account within this transaction: read once, written once, however many steps touch it."""
+        usage = self._usage.get(client_id)
+        if usage is None:
+            row = connection.execute(_FIND_USAGE, (client_id,)).fetchone()
+            if row is None:
+                return None
+            usage = self._usage[client_id] = Usage.decoded(*row)
+        return usage
+
+    def _keep_house(self, connection: apsw.Connection, writes: int) -> bool:
+        """Writes the accounts back and lets the broom take a few rows whose retention is over; says if more are left."""
+        for client_id, usage in self._usage.items():
+            row = (client_id, usage.arrival_us, usage.encoded_outstanding(), usage.idle_at_us())
+            connection.execute(_KEEP_USAGE, row)
+        self._usage.clear()
+        if not self._broom:
+            return False
+        now_us = self._now_us()
+        if not writes:
+            self._forget_idle_usage(connection, now_us)
+        most = _SWEPT_PER_WRITE * writes or _SWEPT_WHEN_IDLE
+        bound, count = connection.execute(_SWEEP_BOUND, (now_us - self._kept_us, most)).fetchall()[0]
+        if count:
+            connection.execute(_SWEEP, (bound,))
+        return bool(count == most)
+
+    def _forget_idle_usage(self, connection: apsw.Connection, now_us: int) -> None:
+        rows: list[Any] = connection.execute(_NEXT_USAGE, (self._usage_seen_to, _USAGE_LOOKED_AT)).fetchall()
+        for client_id, idle_at_us in rows:
+            if idle_at_us <= now_us:
+                connection.execute(_FORGET_USAGE, (client_id,))
+        self._usage_seen_to = rows[-1][0] if rows else ""
+
+    def _reader(self) -> apsw.Connection:
+        """This thread's reading connection."""
+        connection: apsw.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = open_reader(self._path)
+            with self._readers_lock:
+                self._all_readers.append(connection)
+        return connection
+
+
+def _found(connection: apsw.Connection, ref: CounterfoilRef) -> Counterfoil | None:
+    bindings = {"timestamp_us": ref.timestamp_us, "client_id": ref.client_id}
+    row = connection.execute(_FIND, bindings).fetchone()
+    return None if row is None else _counterfoil(row)
+
+
+def _counterfoil(row: tuple[Any, ...]) -> Counterfoil:
+    state, attempts, redemption_id, redeemed_by, redeemed_at_us = row[_KEPT_COLUMNS:]
+    redemption = None if redemption_id is None else Redemption(redemption_id, redeemed_by)
+    kept = Counterfoil(*row[:_KEPT_COLUMNS])
+    return replace(kept, state=State(state), attempts=attempts, redemption=redemption, redeemed_at_us=redeemed_at_us)
