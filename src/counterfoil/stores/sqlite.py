@@ -5,7 +5,6 @@ every change is one conditional statement on the writer's thread, with the clock
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
@@ -234,5 +233,4 @@ def _found(connection: apsw.Connection, ref: CounterfoilRef) -> Counterfoil | No
 def _counterfoil(row: tuple[Any, ...]) -> Counterfoil:
     state, attempts, redemption_id, redeemed_by, redeemed_at_us = row[_KEPT_COLUMNS:]
     redemption = None if redemption_id is None else Redemption(redemption_id, redeemed_by)
-    kept = Counterfoil(*row[:_KEPT_COLUMNS])
-    return replace(kept, state=State(state), attempts=attempts, redemption=redemption, redeemed_at_us=redeemed_at_us)
+    return Counterfoil(*row[:_KEPT_COLUMNS], *(State(state), attempts, redemption, redeemed_at_us))

@@ -1,0 +1,1 @@
+"""What tests share: a clock to turn, parts put together in one process, and real services in processes of their own."""

@@ -1,0 +1,80 @@
+"""Real services in processes of their own, over real HTTP."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from counterfoil.credentials.credential_file import CredentialEditor
+from counterfoil.keys.keyset_file import KeysetEditor
+from counterfoil.model.principal import Role
+from counterfoil.wiring import system_now_us
+
+COUNTERFOIL = (sys.executable, "-m", "counterfoil")
+
+
+@dataclass
+class Running:
+    """A service that takes requests at `url`."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        """SIGKILL, now."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+@dataclass
+class Deployment:
+    """A data folder with a keyset and one credential of each role, for services to be started on."""
+
+    folder: Path
+    issuer: str = field(repr=False)
+    validator: str = field(repr=False)
+    operator: str = field(repr=False)
+
+    @contextmanager
+    def serving(self, *options: str, **environment: str) -> Iterator[Running]:
+        """One `counterfoil serve` on a free port; ended, if it has not ended by itself, when the block ends."""
+        process = subprocess.Popen(
+            [*COUNTERFOIL, "serve", "--data", str(self.folder), "--port", "0", "--json", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**clean_environment(), **environment},
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield Running(json.loads(line)["url"], process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=30)
+
+
+def made_deployment(folder: Path) -> Deployment:
+    """A fresh data folder."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    KeysetEditor(folder / "keyset.json", system_now_us, secrets.token_bytes).new()
+    credentials = CredentialEditor(folder / "credentials.json", system_now_us, secrets.token_bytes)
+    return Deployment(
+        folder,
+        issuer=credentials.create("the-issuer", Role.ISSUER, ("*",)),
+        validator=credentials.create("the-validator", Role.VALIDATOR),
+        operator=credentials.create("the-operator", Role.OPERATOR),
+    )
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without settings of ours, which would leak into what is tested."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
