@@ -29,8 +29,6 @@ _COLUMNS = (
     "client_id, timestamp_us, expires_at_us, key_id, passcode_tag, contexts_tag, transaction_tag, issuer_id,"
     " seed_copy, state, attempts, redemption_id, redeemed_by, redeemed_at_us"
 )
-# The columns before `state`: they never change, but for `seed_copy`, which is erased.
-_KEPT_COLUMNS = 9
 _INSERT = f"""
     INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
     ON CONFLICT DO NOTHING RETURNING 1"""
@@ -230,7 +228,8 @@ def _found(connection: apsw.Connection, ref: CounterfoilRef) -> Counterfoil | No
     return None if row is None else _counterfoil(row)
 
 
-def _counterfoil(row: tuple[Any, ...]) -> Counterfoil:
-    state, attempts, redemption_id, redeemed_by, redeemed_at_us = row[_KEPT_COLUMNS:]
+def _counterfoil(row: Any) -> Counterfoil:
+    *kept, state, attempts, redemption_id, redeemed_by, redeemed_at_us = row
     redemption = None if redemption_id is None else Redemption(redemption_id, redeemed_by)
-    return Counterfoil(*row[:_KEPT_COLUMNS], *(State(state), attempts, redemption, redeemed_at_us))
+    history = (State(state), attempts, redemption, redeemed_at_us)
+    return Counterfoil(*(*kept, *history))
