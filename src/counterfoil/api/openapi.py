@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from counterfoil import __version__
 from counterfoil.api.routes import Route
 from counterfoil.model.verdict import Reason
+from counterfoil.version import __version__
 from counterfoil.wire import problems as kinds
 from counterfoil.wire.problems import CONTENT_TYPE, Problem, ProblemKind
 

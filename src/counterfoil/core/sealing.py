@@ -25,7 +25,7 @@ _NONCE = slice(32, 44)
 _TAG_KEY = slice(44, 76)
 
 
-class Purpose(Enum):
+class Purpose(bytes, Enum):
     """What keys are derived for. One purpose's keys open nothing of another."""
 
     PASSCODE = b"counterfoil/passcode/v1"
@@ -48,7 +48,7 @@ class OneUseKeys:
     __slots__ = ("_nonce", "_seal", "_tagging")
 
     def __init__(self, material: bytes, purpose: Purpose, salt: bytes) -> None:
-        derived = HKDFExpand(_SHA256, 76, purpose.value + salt).derive(material)
+        derived = HKDFExpand(_SHA256, 76, purpose + salt).derive(material)
         self._seal = AESGCM(derived[_SEALING_KEY])
         self._nonce = derived[_NONCE]
         self._tagging = HMAC(derived[_TAG_KEY], _SHA256)
@@ -70,11 +70,11 @@ class OneUseKeys:
 
     def contexts_tag(self, header: Header, binding: Binding) -> bytes:
         """Says whether the three contexts are the same, once the seal has said that something is not."""
-        return self._tag(b"contexts", header, binding, binding.encoded_contexts())
+        return self._tag(b"contexts", header, binding, binding.encoded_contexts)
 
     def transaction_tag(self, header: Header, binding: Binding) -> bytes:
         """Says whether the transaction is the same, once the seal has said that something is not."""
-        return self._tag(b"transaction", header, binding, binding.encoded_transaction())
+        return self._tag(b"transaction", header, binding, binding.encoded_transaction)
 
     def tags(self, passcode: Passcode, binding: Binding) -> Tags:
         """All three, for a new counterfoil."""
@@ -86,7 +86,7 @@ class OneUseKeys:
 
     def _tag(self, label: bytes, header: Header, binding: Binding, content: bytes) -> bytes:
         tag = self._tagging.copy()
-        tag.update(label + header.encoded() + binding.encoded_client_id() + content)
+        tag.update(label + header.encoded() + binding.encoded_client_id + content)
         return tag.finalize()
 
 

@@ -7,7 +7,7 @@ and says how long it is. Nothing is normalised, so "é" in two spellings is two 
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from counterfoil.model.context import Context
 
@@ -33,36 +33,38 @@ class Binding:
     service_context: Context | None
     sealed_pairs: Context | None
     transaction_digest: bytes | None
+    # Encoded once: the seal and three tags use the same bytes.
+    encoded_client_id: bytes = field(init=False, repr=False, compare=False)
+    encoded_contexts: bytes = field(init=False, repr=False, compare=False)
+    """The three contexts, each under its own tag, so that none passes for another."""
+    encoded_transaction: bytes = field(init=False, repr=False, compare=False)
+    """The transaction's SHA-256 digest, or its absence."""
 
-    def encoded_contexts(self) -> bytes:
-        """The three contexts, each under its own tag, so that none passes for another."""
-        return (
-            _field(_CONTEXT, _encoded_pairs(self.context))
-            + _field(_SERVICE_CONTEXT, _encoded_pairs(self.service_context))
-            + _field(_SEALED_PAIRS, _encoded_pairs(self.sealed_pairs))
+    def __post_init__(self) -> None:
+        keep = object.__setattr__
+        keep(self, "encoded_client_id", _field(_CLIENT_ID, self.client_id.encode()))
+        keep(
+            self,
+            "encoded_contexts",
+            _pairs_field(_CONTEXT, self.context)
+            + _pairs_field(_SERVICE_CONTEXT, self.service_context)
+            + _pairs_field(_SEALED_PAIRS, self.sealed_pairs),
         )
-
-    def encoded_transaction(self) -> bytes:
-        """The transaction's SHA-256 digest, or its absence."""
-        return _field(_TRANSACTION, self.transaction_digest)
-
-    def encoded_client_id(self) -> bytes:
-        """The client id."""
-        return _field(_CLIENT_ID, self.client_id.encode())
+        keep(self, "encoded_transaction", _field(_TRANSACTION, self.transaction_digest))
 
     def encoded(self, header: bytes) -> bytes:
         """All of it: the associated data of the seal, under the given passcode header."""
-        return (
-            _DOMAIN + _field(_HEADER, header) + self.encoded_client_id() + self.encoded_contexts() + self.encoded_transaction()
-        )
+        encoded_header = _field(_HEADER, header)
+        return _DOMAIN + encoded_header + self.encoded_client_id + self.encoded_contexts + self.encoded_transaction
 
 
 def encoded_pairs(pairs: Context) -> bytes:
     """Count, then each name and value with its length, ordered by the UTF-8 bytes of the names."""
-    encoded = sorted((name.encode(), value.encode()) for name, value in pairs.items())
-    parts = [_U32(len(encoded))]
-    for name, value in encoded:
-        parts += (_U32(len(name)), name, _U32(len(value)), value)
+    parts = [_U32(len(pairs))]
+    # Sorting by code points is sorting by UTF-8 bytes: that order is a property of the encoding.
+    for name, value in sorted(pairs.items()):
+        encoded_name, encoded_value = name.encode(), value.encode()
+        parts += (_U32(len(encoded_name)), encoded_name, _U32(len(encoded_value)), encoded_value)
     return b"".join(parts)
 
 
@@ -78,8 +80,8 @@ def decoded_pairs(encoded: bytes) -> Context:
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _encoded_pairs(pairs: Context | None) -> bytes | None:
-    return None if pairs is None else encoded_pairs(pairs)
+def _pairs_field(tag: bytes, pairs: Context | None) -> bytes:
+    return tag + _ABSENT if pairs is None else _field(tag, encoded_pairs(pairs))
 
 
 def _field(tag: bytes, content: bytes | None) -> bytes:

@@ -5,7 +5,7 @@ Layout (big-endian): key id (4) ‖ timestamp µs (8) ‖ lifetime s (2) ‖ sal
 
 import struct
 from base64 import urlsafe_b64encode
-from binascii import Error, a2b_base64
+from binascii import Error, a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 
 from counterfoil.model.limits import (
@@ -22,7 +22,6 @@ PREFIX = "cf1_"
 _HEADER = struct.Struct(f">{KEY_ID_BYTES}sQH{SALT_BYTES}s")
 _SEALED_BYTES = OTP_BYTES + SEAL_TAG_BYTES
 PASSCODE_CHARS = len(PREFIX) + -(-(_HEADER.size + _SEALED_BYTES) * 8 // 6)
-# The last base64 digit carries 4 spare bits; see `parsed_passcode` on why they must be zero.
 _PADDING = "=" * (-(PASSCODE_CHARS - len(PREFIX)) % 4)
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 # Times are signed 64-bit integers in every store.
@@ -41,6 +40,12 @@ class Header:
     timestamp_us: int
     lifetime_s: int
     salt: bytes = field(repr=False)
+    # Encoded once: the seal and three tags use the same bytes.
+    _encoded: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        encoded = _HEADER.pack(self.key_id, self.timestamp_us, self.lifetime_s, self.salt)
+        object.__setattr__(self, "_encoded", encoded)
 
     @property
     def expires_at_us(self) -> int:
@@ -49,7 +54,7 @@ class Header:
 
     def encoded(self) -> bytes:
         """The 30 header bytes, as they stand in the passcode."""
-        return _HEADER.pack(self.key_id, self.timestamp_us, self.lifetime_s, self.salt)
+        return self._encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +80,16 @@ def parsed_passcode(text: str) -> Passcode:
     bits of base64 changed (CVE-2025-55000 in OpenBao is of that family), so nothing is trimmed and the decoded
     bytes must encode to `text` again.
     """
-    if len(text) != PASSCODE_CHARS or not text.startswith(PREFIX) or not text.isascii():
+    if len(text) != PASSCODE_CHARS or not text.startswith(PREFIX) or not text.isascii() or "+" in text or "/" in text:
         raise MalformedPasscode
+    digits = text[len(PREFIX) :].translate(_STANDARD_ALPHABET) + _PADDING
     try:
-        raw = a2b_base64(text[len(PREFIX) :].translate(_STANDARD_ALPHABET) + _PADDING, strict_mode=True)
+        raw = a2b_base64(digits, strict_mode=True)
     except Error:
         raise MalformedPasscode from None
-    key_id, timestamp_us, lifetime_s, salt = _HEADER.unpack_from(raw)
-    passcode = Passcode(Header(key_id, timestamp_us, lifetime_s, salt), raw[_HEADER.size :])
-    if passcode.reveal() != text:
+    if b2a_base64(raw, newline=False).decode() != digits:
         raise MalformedPasscode
+    key_id, timestamp_us, lifetime_s, salt = _HEADER.unpack_from(raw)
     if not LIFETIME_S_MIN <= lifetime_s <= LIFETIME_S_MAX or timestamp_us > _TIMESTAMP_US_MAX:
         raise MalformedPasscode
-    return passcode
+    return Passcode(Header(key_id, timestamp_us, lifetime_s, salt), raw[_HEADER.size :])

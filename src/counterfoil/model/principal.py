@@ -29,7 +29,7 @@ class Principal:
         """Whether this issuer may act for that client. Other roles act for every client."""
         if self.role is not Role.ISSUER:
             return True
-        return any(fnmatchcase(client_id, pattern) for pattern in self.client_patterns)
+        return "*" in self.client_patterns or any(fnmatchcase(client_id, pattern) for pattern in self.client_patterns)
 
 
 def checked_client_pattern(text: str) -> str:

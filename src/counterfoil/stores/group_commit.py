@@ -1,14 +1,22 @@
-"""One writer thread for one SQLite connection: all that waits shares one transaction and one fsync. It knows no table.
+"""Shared transactions on one SQLite connection: all who wait are committed together, by one fsync. It knows no table.
 
-A lone caller does not wait for company: whatever is waiting when the last commit is back goes into the next one.
+The statements of a batch run on the callers' event loop: they take microseconds, and a thread that ran them would hand
+the interpreter lock to and fro at every one (measured: it doubled the cost of a write). The commit, which waits for the
+disk, runs on a thread of its own, and whoever comes meanwhile makes up the next batch. A lone caller does not wait for
+company.
+
+The connection belongs to whoever has the turn:
+
+    IDLE ──run()──▶ DUE ──_start() on a loop──▶ TAKEN ──commit on the thread──▶ DUE, when somebody waits; else IDLE
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import apsw
@@ -31,9 +39,23 @@ _CHECKPOINT_PAGES = 1000
 _INSISTENT_CHECKPOINT_PAGES = 20 * _CHECKPOINT_PAGES
 
 
+class _Turn(Enum):
+    IDLE = auto()
+    DUE = auto()
+    TAKEN = auto()
+
+
 class _Waiting(NamedTuple):
     step: WriteStep[Any]
     future: asyncio.Future[Any]
+
+
+class _Batch(NamedTuple):
+    """Steps on their way to the commit: `results` is None when they still have to be run, by who commits."""
+
+    waiting: list[_Waiting]
+    results: list[Any] | None = None
+    failure: Exception | None = None
 
 
 class GroupCommit:
@@ -41,6 +63,7 @@ class GroupCommit:
 
     `housekeeping` runs at the end of every transaction, with the number of steps in it, and now and then when idle; it
     says whether it has more to do. `on_rollback` forgets what steps remembered of a transaction that did not happen.
+    `be_patient` says whether the connection's busy handler is to wait for another process: never on an event loop.
     """
 
     def __init__(
@@ -50,29 +73,42 @@ class GroupCommit:
         waiting_max: int,
         housekeeping: Callable[[apsw.Connection, int], bool],
         on_rollback: Callable[[], None],
+        be_patient: Callable[[bool], None],
         on_fatal: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._waiting_max = waiting_max
         self._housekeeping = housekeeping
         self._on_rollback = on_rollback
+        self._be_patient = be_patient
         self._on_fatal = on_fatal
-        self._more_to_do = False
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._lock = Lock()
+        self._turn = _Turn.IDLE
+        self._waiting: list[_Waiting] = []
+        self._to_commit: SimpleQueue[_Batch | None] = SimpleQueue()
         self._failure: BaseException | None = None
         self._closed = False
+        self._more_to_do = False
         self._wal_pages = 0
         connection.set_wal_hook(self._note_wal_pages)
-        self._thread = Thread(target=self._work, name="counterfoil-writer", daemon=True)
+        self._thread = Thread(target=self._work, name="counterfoil-commit", daemon=True)
         self._thread.start()
 
     async def run(self, step: WriteStep[T]) -> T:
         """The step's result, once it is durable. Raises StoreUnavailable; the step may then have happened or not."""
-        self.check_alive()
-        if self._waiting.qsize() >= self._waiting_max:
-            raise StoreUnavailable("too many writes are waiting")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Waiting(step, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            self.check_alive()
+            if len(self._waiting) >= self._waiting_max:
+                raise StoreUnavailable("too many writes are waiting")
+            self._waiting.append(_Waiting(step, future))
+            is_first = self._turn is _Turn.IDLE
+            if is_first:
+                self._turn = _Turn.DUE
+        if is_first:
+            # Not at once: what else is ready in this round of the loop shares the transaction.
+            loop.call_soon(self._start)
         return await future
 
     def check_alive(self) -> None:
@@ -93,79 +129,123 @@ class GroupCommit:
             self._on_fatal()
 
     def close(self) -> None:
-        """Lets the writer finish all that waits, then ends it. Blocks for one commit at most."""
-        if not self._closed:
+        """Commits all that waits, then ends the thread. Blocks meanwhile."""
+        with self._lock:
+            is_first = not self._closed
             self._closed = True
-            self._waiting.put(None)
+        if is_first:
+            self._to_commit.put(None)
         self._thread.join()
+
+    def _claimed(self, *turns: _Turn) -> list[_Waiting] | None:
+        """All who wait, when the turn is one of these, and it is taken with them; None when it is somebody else's."""
+        with self._lock:
+            if self._turn not in turns:
+                return None
+            self._turn = _Turn.TAKEN
+            batch, self._waiting = self._waiting[:_BATCH_MAX], self._waiting[_BATCH_MAX:]
+            return batch
+
+    def _start(self) -> None:
+        """On an event loop: runs the statements of all who wait, then hands the commit over."""
+        waiting = self._claimed(_Turn.DUE)
+        if waiting is None:
+            return
+        try:
+            self._be_patient(False)
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            # Another process is writing. Waiting for it is for the thread.
+            self._to_commit.put(_Batch(waiting))
+            return
+        except Exception as cause:
+            self._to_commit.put(_Batch(waiting, failure=cause))
+            return
+        try:
+            self._to_commit.put(_Batch(waiting, self._written(waiting)))
+        except Exception as cause:
+            self._to_commit.put(_Batch(waiting, failure=cause))
+
+    def _written(self, waiting: list[_Waiting]) -> list[Any]:
+        """The results of the statements, inside an open transaction."""
+        results = [step(self._connection) for step, _ in waiting]
+        self._more_to_do = self._housekeeping(self._connection, len(waiting))
+        return results
 
     def _work(self) -> None:
         while True:
             try:
-                first = self._waiting.get(timeout=_BUSY_S if self._more_to_do else _IDLE_S)
+                batch = self._to_commit.get(timeout=_BUSY_S if self._more_to_do else _IDLE_S)
             except Empty:
-                self._commit([])
+                # Idle: housekeeping. Or due for as long: the loop that should have started is stuck or gone.
+                self._take_over()
                 continue
-            if first is None:
+            if batch is None:
                 break
-            batch, is_last = self._with_company(first)
-            self._commit(batch)
-            if is_last:
-                break
-        self._refuse_the_rest()
-
-    def _with_company(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        batch = [first]
-        while len(batch) < _BATCH_MAX:
+            self._finish(batch)
+        while self._turn is _Turn.TAKEN or self._waiting:
             try:
-                waiting = self._waiting.get_nowait()
+                last = self._to_commit.get(timeout=_BUSY_S)
             except Empty:
-                break
-            if waiting is None:
-                return batch, True
-            batch.append(waiting)
-        return batch, False
+                self._take_over()
+            else:
+                if last is not None:
+                    self._finish(last)
 
-    def _refuse_the_rest(self) -> None:
-        left = []
-        while not self._waiting.empty():
-            waiting = self._waiting.get_nowait()
-            if waiting is not None:
-                left.append(waiting)
-        _answer(left, [StoreUnavailable("the store is closed")] * len(left))
+    def _take_over(self) -> None:
+        waiting = self._claimed(_Turn.IDLE, _Turn.DUE)
+        if waiting is not None:
+            self._finish(_Batch(waiting))
 
-    def _commit(self, batch: list[_Waiting]) -> None:
-        if self._failure is not None:
-            _answer(batch, [StoreUnavailable("the store stopped after an I/O error")] * len(batch))
-            return
+    def _finish(self, batch: _Batch) -> None:
+        """On the thread: commits, answers all of the batch, and passes the turn on."""
         results: list[Any]
         try:
-            results = self._in_one_transaction(batch)
+            results = self._committed(batch)
         except _PASSING as cause:
-            _log.warning("a transaction of %d was rolled back: %s", len(batch), type(cause).__name__)
-            results = [_unavailable("the store is busy or its disk is full", cause)] * len(batch)
+            _log.warning("a transaction of %d was rolled back: %s", len(batch.waiting), type(cause).__name__)
+            results = [_unavailable("the store is busy or its disk is full", cause)] * len(batch.waiting)
         except Exception as cause:
             # Also a bug in a step ends up here: it is not known what state it left, so it is as final as a disk error.
-            results = [_unavailable("the store failed; whether this was written is not known", cause)] * len(batch)
+            results = [_unavailable("the store failed; what was written is not known", cause)] * len(batch.waiting)
             self.fail(cause)
-        _answer(batch, results)
+        _answer(batch.waiting, results)
         # After the answers: a checkpoint must not make anybody wait.
         self._checkpoint()
+        self._pass_turn()
 
-    def _in_one_transaction(self, batch: list[_Waiting]) -> list[Any]:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+    def _committed(self, batch: _Batch) -> list[Any]:
+        if self._failure is not None:
+            raise self._failure
         try:
-            results = [waiting.step(connection) for waiting in batch]
-            self._more_to_do = self._housekeeping(connection, len(batch))
-            connection.execute("COMMIT")
+            if batch.failure is not None:
+                raise batch.failure
+            results = batch.results
+            if results is None:
+                self._be_patient(True)
+                self._connection.execute("BEGIN IMMEDIATE")
+                results = self._written(batch.waiting)
+            self._connection.execute("COMMIT")
         except BaseException:
             self._more_to_do = False
             self._on_rollback()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         return results
+
+    def _pass_turn(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._turn = _Turn.IDLE
+                return
+            self._turn = _Turn.DUE
+            loop = self._waiting[0].future.get_loop()
+        try:
+            loop.call_soon_threadsafe(self._start)
+        except RuntimeError:
+            # That loop is closed.
+            self._take_over()
 
     def _note_wal_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -177,6 +257,7 @@ class GroupCommit:
             return
         insist = self._wal_pages >= _INSISTENT_CHECKPOINT_PAGES
         self._wal_pages = 0
+        self._be_patient(True)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART if insist else apsw.SQLITE_CHECKPOINT_PASSIVE)
         except _PASSING:
@@ -194,8 +275,8 @@ def _unavailable(message: str, cause: BaseException) -> StoreUnavailable:
 def _answer(batch: list[_Waiting], results: list[Any]) -> None:
     """Hands results back to the loops that wait, with one wake-up per loop."""
     by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
-    for waiting, result in zip(batch, results, strict=True):
-        by_loop[waiting.future.get_loop()].append((waiting.future, result))
+    for (_, future), result in zip(batch, results, strict=True):
+        by_loop[future.get_loop()].append((future, result))
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, answers)

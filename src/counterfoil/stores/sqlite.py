@@ -17,7 +17,7 @@ from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import GroupCommit, WriteStep
-from counterfoil.stores.sqlite_file import bind_to_epoch, durability, migrate, open_durable, open_reader
+from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, migrate, open_durable, open_reader
 
 WAITING_MAX_DEFAULT = 4096
 # The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
@@ -89,7 +89,8 @@ class SqliteStore:
         self._broom = broom
         self._usage_seen_to = ""
         self._usage: dict[str, Usage] = {}
-        writer = open_durable(path)
+        self._patience = Patience()
+        writer = open_durable(path, self._patience)
         migrate(writer)
         bind_to_epoch(writer, epoch)
         self.durability = durability(writer)
@@ -102,6 +103,7 @@ class SqliteStore:
             waiting_max=waiting_max,
             housekeeping=self._keep_house,
             on_rollback=self._usage.clear,
+            be_patient=self._patience.set,
             on_fatal=on_fatal,
         )
 

@@ -49,7 +49,7 @@ MIGRATIONS: Sequence[str] = (
 )
 
 
-def open_durable(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> apsw.Connection:
+def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connection:
     """A connection whose commits survive power loss, read back. Raises StoreUnfit when they would not.
 
     `synchronous` belongs to the connection, not to the file: NORMAL would forget acknowledged redemptions when the
@@ -58,7 +58,7 @@ def open_durable(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> apsw.Connec
     _create_private(path)
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_handler(_BusyHandler(lock_wait_s))
+        connection.set_busy_handler(patience or Patience())
         application_id = connection.pragma("application_id")
         if application_id not in (0, APPLICATION_ID):
             raise StoreUnfit(f"{path} is an SQLite file, but not a Counterfoil store")
@@ -220,18 +220,23 @@ def _sync_file(path: Path) -> None:
     sync_directory(path.parent)
 
 
-class _BusyHandler:
+class Patience:
     """Waits for another process's commit in steps of half a millisecond; SQLite's own steps grow to 100 ms."""
 
-    def __init__(self, lock_wait_s: float) -> None:
+    def __init__(self, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._lock_wait_s = lock_wait_s
-        self._since = 0.0
+        self._waits = True
+        self._since_s = 0.0
+
+    def set(self, waits: bool) -> None:
+        """Whether to wait at all: an event loop must not."""
+        self._waits = waits
 
     def __call__(self, tries: int) -> bool:
-        now = time.monotonic()
+        now_s = time.monotonic()
         if tries == 0:
-            self._since = now
-        if now - self._since >= self._lock_wait_s:
+            self._since_s = now_s
+        if not self._waits or now_s - self._since_s >= self._lock_wait_s:
             return False
         time.sleep(0.0005)
         return True

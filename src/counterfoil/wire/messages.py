@@ -23,6 +23,8 @@ from counterfoil.wire.transaction_digest import digest_of_json, given_digest
 B = TypeVar("B", bound="Body")
 V = TypeVar("V")
 
+_OPEN_FIELDS = frozenset({"client_id", "timestamp", "expires_at", "lifetime_s"})
+
 ClientId = Annotated[
     str,
     Meta(
@@ -53,7 +55,15 @@ PasscodeText = Annotated[str, Meta(description="`cf1_` and 83 base64url characte
 SealedContextText = Annotated[str, Meta(description=f"`cfx1_` and base64url; at most {SEALED_CONTEXT_CHARS_MAX} characters.")]
 
 
-class Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Discreet(Struct, frozen=True):
+    """A message whose `repr` names its open fields alone; passcodes, contexts and transactions stay out of logs."""
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name in _OPEN_FIELDS]
+        return f"{type(self).__name__}({', '.join([*shown, '...'])})"
+
+
+class Body(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Something that a caller sends."""
 
 
@@ -111,7 +121,7 @@ class SealContextBody(Body, frozen=True):
     ) = UNSET
 
 
-class IssuedAnswer(Struct, frozen=True):
+class IssuedAnswer(Discreet, frozen=True):
     """A passcode. `expires_at` is the first microsecond at which it is no longer valid."""
 
     client_id: ClientId
@@ -130,7 +140,7 @@ class AcceptedAnswer(Struct, frozen=True):
     replayed: bool
 
 
-class SealedContextAnswer(Struct, frozen=True):
+class SealedContextAnswer(Discreet, frozen=True):
     """A sealed context. `expires_at` is the first microsecond at which issuing refuses it."""
 
     client_id: ClientId
@@ -138,7 +148,7 @@ class SealedContextAnswer(Struct, frozen=True):
     expires_at: TimeUs
 
 
-class SeedGenerated(Struct, frozen=True):
+class SeedGenerated(Discreet, frozen=True):
     """`generateOtp`'s answer; `createdAt` is `timestamp` under the seed's other name."""
 
     message: str
@@ -147,7 +157,7 @@ class SeedGenerated(Struct, frozen=True):
     otp: PasscodeText
 
 
-class SeedValidated(Struct, frozen=True):
+class SeedValidated(Discreet, frozen=True):
     """`validateOtp`'s answer; `ttl` is the first microsecond at which the passcode is no longer valid."""
 
     message: str
