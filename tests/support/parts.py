@@ -59,7 +59,8 @@ class Parts:
         """A passcode for client 1234, as the issuer; the decoded answer."""
         response = await self.ask("POST", "/v1/passcodes", {"client_id": "1234", **body}, role="issuer")
         assert response.status == 201, response.body
-        return decoded(response)
+        issued: dict[str, Any] = decoded(response)
+        return issued
 
     async def validate(self, passcode: str, *, key: str | None = None, **body: Any) -> Response:
         """A validation for client 1234, as the validator."""
