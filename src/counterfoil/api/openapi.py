@@ -50,6 +50,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": route.summary,
+        "tags": [_tag(route)],
         "security": [{"credential": []}] if route.roles else [],
         "responses": _responses(route),
     }
@@ -110,6 +111,12 @@ def _general_problems(route: Route) -> tuple[ProblemKind, ...]:
     read = (kinds.INVALID_REQUEST,) if route.body or route.parameters else ()
     body = (kinds.WRONG_CONTENT_TYPE,) if route.body else ()
     return (*read, *authenticated, kinds.TIMED_OUT, kinds.TOO_LARGE, *body)
+
+
+def _tag(route: Route) -> str:
+    if route.path.startswith("/v1/"):
+        return "passcodes"
+    return "reference sample" if route.roles else "service"
 
 
 def _operation_id(route: Route) -> str:

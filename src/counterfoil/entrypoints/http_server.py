@@ -92,6 +92,7 @@ def _configuration(app: AsgiShell, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=settings.tls_cert or None,
