@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from counterfoil.api.app import Api
 from counterfoil.api.http import Request, Response, problem
 from counterfoil.model.limits import BODY_BYTES_MAX
-from counterfoil.wire.problems import TIMED_OUT, TOO_LARGE
+from counterfoil.wire.problems import TIMED_OUT, TOO_LARGE, ProblemKind
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,11 +21,12 @@ BODY_TIMEOUT_S = 10.0
 class AsgiShell:
     """One service as an ASGI application."""
 
-    def __init__(self, api: Api, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, api: Api, close: Callable[[], Awaitable[None]], *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
         self._api = api
         self._close = close
+        self._body_timeout_s = body_timeout_s
         # Unique across processes and restarts by its first part, within this process by its second.
-        self._request_ids = (f"req_{prefix}{number:x}" for prefix in (secrets.token_hex(5),) for number in itertools.count(1))
+        self._request_ids = map(f"req_{secrets.token_hex(5)}{{:x}}".format, itertools.count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -35,7 +36,11 @@ class AsgiShell:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = next(self._request_ids)
-        body = await _body(receive)
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await _body(receive)
+        except TimeoutError:
+            body = TIMED_OUT
         if isinstance(body, bytes):
             request = Request(
                 method=scope["method"],
@@ -61,31 +66,18 @@ class AsgiShell:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _body(receive: Receive) -> Any:
-    """The body; the kind of problem when it is too large or too slow; None when the caller went away."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        # The usual case: it came with the head. No timer is needed.
-        body: bytes = message["body"]
-        return body if len(body) <= BODY_BYTES_MAX else TOO_LARGE
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _long_body(message, receive)
-    except TimeoutError:
-        return TIMED_OUT
-
-
-async def _long_body(message: MutableMapping[str, Any], receive: Receive) -> Any:
-    parts = []
+async def _body(receive: Receive) -> bytes | ProblemKind | None:
+    """The body; what is wrong with it when it is too large; None when the caller went away."""
+    parts: list[bytes] = []
     size = 0
-    while message["type"] == "http.request":
-        parts.append(message["body"])
-        size += len(message["body"])
+    while (message := await receive())["type"] == "http.request":
+        part: bytes = message["body"]
+        size += len(part)
         if size > BODY_BYTES_MAX:
             return TOO_LARGE
         if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
+            return b"".join(parts) + part
+        parts.append(part)
     return None
 
 
