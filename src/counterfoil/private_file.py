@@ -85,6 +85,9 @@ class Watched(Generic[T]):
         """The content as of now. Raises PrivateFileProblem."""
         try:
             now = self._path.stat()
+        except FileNotFoundError:
+            self._seen = None
+            raise PrivateFileProblem(f"{self._path} does not exist") from None
         except OSError as cause:
             self._seen = None
             raise PrivateFileProblem(f"{self._path} cannot be read: {cause.strerror}") from cause

@@ -1,0 +1,90 @@
+"""The command line: names, help and exit statuses. Each command is a room of its own and is loaded when it is called."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import rich_click as click
+
+from counterfoil.version import __version__
+
+_COMMANDS = {
+    "dev": ("serving", "dev", "Run a development service on loopback, with all that it needs."),
+    "demo": ("demo", "demo", "Play honest and dishonest deliveries against a real service."),
+    "serve": ("serving", "serve", "Run the service."),
+    "issue": ("passcodes", "issue", "Issue a passcode for a transaction."),
+    "validate": ("passcodes", "validate", "Validate a passcode and redeem it, once."),
+    "revoke": ("passcodes", "revoke", "Withdraw a passcode before it is redeemed."),
+    "context": ("passcodes", "context", "Seal context for a client to pass on unread."),
+    "credential": ("credentials", "credential", "Create, list, exchange and revoke credentials."),
+    "keyset": ("keysets", "keyset", "Create, rotate, list and retire data keys."),
+    "backup": ("copies", "backup", "Copy the store while services run."),
+    "restore": ("copies", "restore", "Put a copy of the store back; every earlier passcode is dead."),
+    "doctor": ("doctor", "doctor", "Check settings, store, clock, keys and file modes, and say what to do."),
+    "completion": ("completion", "completion", "Print the completion script of a shell."),
+}
+
+_LISTING = "counterfoil.listing"
+_EPILOG = """
+Exit status: 0 done or accepted, 1 refused or something is wrong, 2 invalid input or set-up, 3 unknown (no answer, or 503:
+ask again), 4 credential refused, 5 limit reached, 70 the store failed.
+
+Settings come from options, over COUNTERFOIL_… in the environment, over the file of --config.
+"""
+
+
+class LazyGroup(click.RichGroup):
+    """Knows its commands by name and one line of help; imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, help_line = _COMMANDS[cmd_name]
+        if ctx.meta.get(_LISTING):
+            return click.RichCommand(name=cmd_name, help=help_line, short_help=help_line)
+        return getattr(import_module(f"counterfoil.entrypoints.commands.{module}"), attribute)
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        # A command's one line is enough here: importing them all would take a second.
+        ctx.meta[_LISTING] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EPILOG,
+    add_help_option=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.option("-h", "--help", is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help="Show this and exit.")
+@click.version_option(__version__, prog_name="counterfoil")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """One-time passcodes for transactions: issued once, redeemed once.
+
+    Begin with `counterfoil demo`, or with `counterfoil dev` and the lines that it prints.
+    """
+    if ctx.invoked_subcommand is None:
+        _show_help(ctx, ctx.command.params[0], True)
+
+
+def main() -> None:
+    """Runs the command line and exits with its status."""
+    try:
+        group(prog_name="counterfoil")
+    except Exception as error:
+        from counterfoil.entrypoints.exits import status_of
+
+        status, message = status_of(error)
+        if status is None:
+            raise
+        click.echo(f"counterfoil: {message}", err=True)
+        sys.exit(status)

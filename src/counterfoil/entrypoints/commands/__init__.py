@@ -1,0 +1,1 @@
+"""The commands, one room each. They parse, call and print; rules are elsewhere."""

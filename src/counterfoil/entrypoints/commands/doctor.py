@@ -1,0 +1,195 @@
+"""Checks a set-up and says what to do. It changes nothing and creates nothing."""
+
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import rich_click as click
+
+from counterfoil.credentials.credential_file import CredentialEditor
+from counterfoil.entrypoints.commands.options import as_json, settings_from, show_json, with_settings
+from counterfoil.entrypoints.exits import DONE, REFUSED
+from counterfoil.entrypoints.http_server import refuse_clear_text
+from counterfoil.keys.keyset_file import KeysetEditor
+from counterfoil.keys.open_keys import keyset_path
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S
+from counterfoil.model.principal import Role
+from counterfoil.private_file import PrivateFileProblem
+from counterfoil.settings import Settings
+from counterfoil.stores.inspect_sqlite import Inspection, inspected
+from counterfoil.stores.open_store import sqlite_path
+from counterfoil.wiring import system_now_us
+
+_DAY_US = 86_400 * MICROSECONDS_PER_S
+_KEY_AGE_DAYS = 90
+_EXPIRING_DAYS = 7
+_FREE_BYTES_MIN = 256 * 1024 * 1024
+# 2026-01-01: before this program was written, so no clock that is right says less.
+_EARLIEST_US = 1_767_225_600 * MICROSECONDS_PER_S
+
+Level = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    level: Level
+    says: str
+    mend: str = ""
+
+
+@click.command()
+@with_settings
+@as_json
+def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Check settings, store, durability, clock, keys, credentials and file modes. Exit status 1 when there is a problem.
+
+    Example: counterfoil doctor --data my-counterfoil
+    """
+    findings = examined(config, data, system_now_us())
+    if as_json:
+        show_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mend = f"  -> {finding.mend}" if finding.mend else ""
+            click.echo(f"{finding.level:8} {finding.what}: {finding.says}{mend}")
+    sys.exit(REFUSED if any(finding.level == "problem" for finding in findings) else DONE)
+
+
+def examined(config: Path | None, data: Path | None, now_us: int) -> list[Finding]:
+    """All findings. Where the settings cannot be read there is nothing more to look at."""
+    try:
+        settings = settings_from(config, data)
+    except Invalid as error:
+        return [Finding("settings", "problem", str(error), "correct it in the environment or in the file of --config")]
+    checks: tuple[Callable[[Settings, int], Iterator[Finding]], ...] = (
+        _settings,
+        _folder,
+        _keys,
+        _credentials,
+        _store,
+        _clock,
+    )
+    return [finding for check in checks for finding in check(settings, now_us)]
+
+
+def _settings(settings: Settings, _: int) -> Iterator[Finding]:
+    try:
+        refuse_clear_text(settings)
+    except Invalid as error:
+        yield Finding("settings", "problem", str(error), "set tls_cert and tls_key, or tls_terminated_upstream")
+    else:
+        yield Finding("settings", "ok", f"listen on {settings.host}:{settings.port}, lifetime {settings.lifetime_default_s} s")
+
+
+def _folder(settings: Settings, _: int) -> Iterator[Finding]:
+    folder = settings.data
+    if not folder.is_dir():
+        yield Finding("folder", "problem", f"{folder} does not exist", f"counterfoil keyset new --data {folder}")
+        return
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        yield Finding("folder", "problem", f"{folder} is open to other users", f"chmod 700 {folder}")
+    else:
+        yield Finding("folder", "ok", f"{folder} is its owner's alone")
+    free = shutil.disk_usage(folder).free
+    if free < _FREE_BYTES_MIN:
+        yield Finding("disk", "warning", f"{free // 1024 // 1024} MiB are free", "make room; a full disk answers 503")
+
+
+def _keys(settings: Settings, now_us: int) -> Iterator[Finding]:
+    path = keyset_path(settings.keys_url)
+    try:
+        keyset = KeysetEditor(path, system_now_us, secrets.token_bytes).read()
+    except PrivateFileProblem as problem:
+        missing = f"counterfoil keyset new --data {settings.data}"
+        yield Finding("keys", "problem", str(problem), missing if not path.exists() else "")
+        return
+    primary = next(record for record in keyset.records if record.key_id == keyset.primary_id)
+    age_days = (now_us - primary.created_at_us) // _DAY_US
+    if age_days > _KEY_AGE_DAYS:
+        yield Finding("keys", "warning", f"the primary key is {age_days} days old", "counterfoil keyset rotate")
+    else:
+        yield Finding("keys", "ok", f"epoch {keyset.epoch}, {len(keyset.usable)} usable, primary {age_days} days old")
+
+
+def _credentials(settings: Settings, now_us: int) -> Iterator[Finding]:
+    path = settings.credentials_path
+    try:
+        records = CredentialEditor(path, system_now_us, secrets.token_bytes).read()
+    except PrivateFileProblem as problem:
+        yield Finding("credentials", "problem", str(problem))
+        return
+    live = [
+        (record, secret)
+        for record in records
+        if record.revoked_at_us is None
+        for secret in record.secrets
+        if secret.is_live(now_us)
+    ]
+    for role in (Role.ISSUER, Role.VALIDATOR):
+        if not any(record.role is role for record, _ in live):
+            create = f"counterfoil credential create NAME --role {role.value}"
+            yield Finding("credentials", "problem", f"no live {role.value}", create)
+    for record, secret in live:
+        if secret.expires_at_us is not None and secret.expires_at_us - now_us < _EXPIRING_DAYS * _DAY_US:
+            exchange = f"counterfoil credential exchange {record.name}"
+            yield Finding("credentials", "warning", f"a secret of {record.name} expires within {_EXPIRING_DAYS} days", exchange)
+    yield Finding("credentials", "ok", f"{len(live)} live")
+
+
+def _store(settings: Settings, _: int) -> Iterator[Finding]:
+    inspection = _inspection(settings)
+    if inspection is None:
+        yield Finding("store", "ok", "memory: nothing is kept")
+        return
+    if inspection.fault:
+        yield Finding("store", "problem", inspection.fault, inspection.mend)
+        return
+    if inspection.schema_version is None:
+        yield Finding("store", "ok", "not there yet; the service makes it")
+        return
+    if inspection.mode & 0o077:
+        yield Finding("store", "problem", f"{inspection.path} is open to other users", f"chmod 600 {inspection.path}")
+    epoch = _epoch(settings)
+    if epoch is not None and inspection.epoch not in (None, epoch):
+        says = f"is of epoch {inspection.epoch}, the keyset of epoch {epoch}: a copy was put back by hand"
+        yield Finding("store", "problem", says, "counterfoil restore COPY")
+        return
+    yield Finding("store", "ok", f"schema {inspection.schema_version}, {inspection.rows} counterfoils, sound")
+    yield Finding(
+        "durability", "ok", f"journal_mode {inspection.journal_mode}; the service sets synchronous=FULL and reads it back"
+    )
+
+
+def _clock(settings: Settings, now_us: int) -> Iterator[Finding]:
+    inspection = _inspection(settings)
+    newest_us = inspection.newest_us if inspection else None
+    if now_us < _EARLIEST_US:
+        yield Finding("clock", "problem", "is before 2026", "set the clock, and have NTP keep it")
+    elif newest_us is not None and newest_us > now_us + CLOCK_TOLERANCE_US:
+        ahead_s = (newest_us - now_us) // MICROSECONDS_PER_S
+        says = f"the newest counterfoil is stamped {ahead_s} s ahead: the clock went back"
+        yield Finding("clock", "problem", says, "set the clock, and have NTP keep it")
+    else:
+        yield Finding("clock", "ok", "agrees with the newest counterfoil" if newest_us else "nothing speaks against it")
+
+
+def _inspection(settings: Settings) -> Inspection | None:
+    if settings.store_url == "memory:":
+        return None
+    return inspected(sqlite_path(settings.store_url))
+
+
+def _epoch(settings: Settings) -> int | None:
+    try:
+        return KeysetEditor(keyset_path(settings.keys_url), system_now_us, secrets.token_bytes).read().epoch
+    except PrivateFileProblem:
+        return None
