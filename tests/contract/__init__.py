@@ -1,0 +1,1 @@
+"""One behaviour suite for every store. A new engine is one more line in `engines.ENGINES`."""

@@ -17,7 +17,7 @@ from counterfoil.stores.memory import MemoryStore
 from counterfoil.wiring import Service, assembled
 from tests.support.clock import Clock
 
-_UNLIMITED: dict[str, Any] = {"issue_rate_per_s": 0.0, "outstanding_max": 0}
+_UNLIMITED: dict[str, Any] = {"issue_rate_per_s": 0.0, "outstanding_max": 0, "seed_routes": True}
 
 
 @dataclass
@@ -84,7 +84,7 @@ def made_parts(folder: Path, *, store: Store | None = None, clock: Clock | None 
         store=store,
         keys=KeysetFile(keyset.path),
         credentials=CredentialFile(credentials.path, clock),
-        settings=Settings(data=folder, seed_routes=True, **{**_UNLIMITED, **settings}).checked(),
+        settings=Settings(data=folder, **{**_UNLIMITED, **settings}).checked(),
         now_us=clock,
     )
     return Parts(folder, clock, store, service, keyset, credentials, kept)

@@ -36,6 +36,7 @@ class Api:
         seed = seed_routes(handlers) if with_seed_routes else ()
         self.routes = (*v1_routes(handlers), *seed, *service_routes(handlers, docs))
         self.openapi = docs.document = openapi_document(self.routes)
+        self.handlers = handlers
         self._authenticate = authenticate
         self._observer = handlers.observer
         self._routes = {(route.method, route.path): route for route in self.routes}

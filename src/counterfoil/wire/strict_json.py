@@ -17,10 +17,12 @@ from counterfoil.model.limits import BODY_BYTES_MAX, JSON_DEPTH_MAX
 _FIELD = "body"
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_LONG_INTEGER = re.compile(rb"[:,\[\-]\d{16}")
+_LONG_INTEGER = re.compile(rb"(?:^|[:,\[\-])\d{16}")
 _EXACT_INTEGER_MAX = 2**53
 # The longest integer that a double holds has 309 digits.
 _NUMBER_CHARS_MAX = 400
+# Stands in every object and array, so that an empty one is a level too.
+_INSIDE = None
 
 
 def parsed_json(body: bytes) -> Any:
@@ -59,6 +61,7 @@ def _read_by_rules(body: bytes) -> Any:
 
 
 def _check_tree(tree: Any) -> None:
+    """Checks every string, level by level. A level is what stands inside that many objects and arrays."""
     level = [tree]
     for _ in range(JSON_DEPTH_MAX + 1):
         below: list[Any] = []
@@ -66,11 +69,9 @@ def _check_tree(tree: Any) -> None:
             if isinstance(value, str):
                 _check_text(value)
             elif isinstance(value, dict):
-                for name in value:
-                    _check_text(name)
-                below += value.values()
+                below += (_INSIDE, *value, *value.values())
             elif isinstance(value, list):
-                below += value
+                below += (_INSIDE, *value)
         if not below:
             return
         level = below

@@ -1,0 +1,184 @@
+"""Bounds of what callers choose, each with its nearest neighbours; and the arithmetic of the limits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterfoil.core.context_sealing import SealedContext
+from counterfoil.core.issue import Issued
+from counterfoil.core.sealing import Tags
+from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, ValidationRequest
+from counterfoil.model.context import checked_context
+from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.principal import Principal, Role, checked_client_pattern
+from counterfoil.model.usage import IssueLimits, LimitReached, Usage
+from counterfoil.model.verdict import Accepted
+from counterfoil.ports.keys import DataKey
+from tests.contract.claims import made
+from tests.support.clock import START_US
+
+
+@pytest.mark.parametrize("text", ["1", "x" * 128, "cliént 日本", "a b", "*"])
+def test_a_client_id_is_1_to_128_printable_characters(text: str) -> None:
+    assert checked_client_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "x" * 10_000, "a\0b", "a\nb", "\u200b", "\ud800", "\u00a0"])
+def test_anything_else_is_no_client_id(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        checked_client_id(text)
+    assert text == "" or text not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a", "x" * 128, "AZaz09._:-"])
+def test_a_redemption_id_keeps_to_its_alphabet(text: str) -> None:
+    assert checked_redemption_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "a\n", '"a"', "é", "a,b", "a/b"])
+def test_anything_else_is_no_redemption_id(text: str) -> None:
+    with pytest.raises(Invalid):
+        checked_redemption_id(text)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {},
+        {"n" * 64: "v" * 512},
+        {"a": ""},
+        {str(number): "x" for number in range(16)},
+        {"a": "\u00a0 family: \U0001f468\u200d\U0001f469"},
+    ],
+)
+def test_a_context_within_its_bounds_is_taken_as_it_is(pairs: dict[str, str]) -> None:
+    assert checked_context(pairs) == pairs
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"": "x"},
+        {"n" * 65: "x"},
+        {"a": "v" * 513},
+        {"a\n": "x"},
+        {"a": "x\0"},
+        {"a": "x\n"},
+        {"a": "x\x7f"},
+        {"a": "\ud800"},
+        {str(number): "x" for number in range(17)},
+    ],
+)
+def test_a_context_beyond_its_bounds_is_refused_by_its_rule(pairs: dict[str, str]) -> None:
+    with pytest.raises(Invalid, match="sealed_pairs"):
+        checked_context(pairs, "sealed_pairs")
+
+
+@pytest.mark.parametrize("text", ["", "a b", "é", "x" * 65])
+def test_a_credential_name_keeps_to_its_alphabet(text: str) -> None:
+    with pytest.raises(Invalid):
+        checked_credential_name(text)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "client_id", "covered"),
+    [
+        (("*",), "anything", True),
+        (("shop-*",), "shop-1", True),
+        (("shop-*",), "shop-", True),
+        (("shop-*",), "Shop-1", False),
+        (("shop-*",), "my-shop-1", False),
+        (("shop-1",), "shop-1", True),
+        (("shop-1",), "shop-11", False),
+        (("a", "b*"), "bc", True),
+        ((), "a", False),
+    ],
+)
+def test_an_issuer_acts_for_the_clients_that_its_patterns_cover(
+    patterns: tuple[str, ...], client_id: str, covered: bool
+) -> None:
+    assert Principal("n", "i", Role.ISSUER, patterns).covers(client_id) is covered
+
+
+def test_other_roles_act_for_every_client() -> None:
+    assert Principal("n", "i", Role.VALIDATOR).covers("any")
+
+
+@pytest.mark.parametrize("text", ["", "a?", "[a]", "x" * 129, "a\n"])
+def test_a_pattern_knows_no_wildcard_but_the_star(text: str) -> None:
+    with pytest.raises(Invalid):
+        checked_client_pattern(text)
+
+
+@given(st.lists(st.integers(0, 3_000_000), max_size=60), st.integers(1, 5), st.integers(1, 20))
+def test_no_window_holds_more_than_the_burst_and_what_the_rate_adds(gaps_us: list[int], rate: int, burst: int) -> None:
+    limits, usage = IssueLimits(rate, burst, 0), Usage()
+    taken: list[int] = []
+    now_us = START_US
+    for gap_us in gaps_us:
+        now_us += gap_us
+        if usage.take(limits, now_us, now_us) is None:
+            taken.append(now_us)
+    for start in range(len(taken)):
+        for end in range(start, len(taken)):
+            window_s = (taken[end] - taken[start]) / 1_000_000
+            assert end - start + 1 <= burst + rate * window_s + 1e-3
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000_000), st.integers(1, 60), st.booleans()), max_size=60))
+def test_the_cap_is_never_exceeded_and_never_leaks(steps: list[tuple[int, int, bool]]) -> None:
+    limits, usage = IssueLimits(0, 1, 3), Usage()
+    alive: list[int] = []
+    now_us = START_US
+    for gap_us, lifetime_s, gives_back in steps:
+        now_us += gap_us
+        usage = Usage.decoded(usage.arrival_us, usage.encoded_outstanding())
+        # Outstanding to the end of the second in which it expires.
+        alive = [expiry_us for expiry_us in alive if expiry_us // 1_000_000 >= now_us // 1_000_000]
+        expires_at_us = now_us + lifetime_s * 1_000_000
+        reached = usage.take(limits, now_us, expires_at_us)
+        assert (reached is None) is (len(alive) < 3)
+        if reached is None:
+            alive.append(expires_at_us)
+        if gives_back and alive:
+            usage.give_back(alive.pop())
+
+
+def test_giving_back_what_was_never_counted_harms_nothing() -> None:
+    usage = Usage()
+    usage.give_back(START_US)
+    assert usage.take(IssueLimits(0, 1, 1), START_US, START_US + 1) is None
+
+
+def test_waiting_as_long_as_told_is_enough_and_is_never_nothing() -> None:
+    limits, usage = IssueLimits(0.5, 1, 0), Usage()
+    assert usage.take(limits, START_US, START_US) is None
+    reached = usage.take(limits, START_US, START_US)
+    assert reached == LimitReached("this client issues too fast", 2)
+    assert usage.take(limits, START_US + 2_000_000, START_US) is None
+
+
+def test_an_account_is_idle_once_nothing_in_it_matters() -> None:
+    usage = Usage()
+    assert usage.idle_at_us() == 0
+    usage.take(IssueLimits(1, 1, 1), START_US, START_US + 5_000_000)
+    assert usage.idle_at_us() > START_US + 5_000_000
+
+
+def test_no_repr_shows_a_secret() -> None:
+    accepted = Accepted("c", 1, 2, 3, "r", False)
+    shown = repr(
+        [
+            Issued("c", 1, 2, "canary"),
+            ValidationRequest("c", "canary", "r"),
+            SeedValidationRequest("c", 1, "r", passcode="canary"),
+            SeedAccepted(accepted, b"canary"),
+            SealedContext("c", "canary", 1),
+            DataKey(b"abcd", b"canary"),
+            Tags(b"canary", b"canary", b"canary"),
+            made(seed_copy=b"canary"),
+        ]
+    )
+    assert "canary" not in shown
+    assert "pppp" not in shown
