@@ -1,0 +1,233 @@
+"""Bad input over real sockets: a 4xx problem that names the rule, never a 500, never a changed record."""
+
+import asyncio
+import json
+import sqlite3
+import string
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+
+from counterfoil.entrypoints.asgi import AsgiShell
+from counterfoil.stores.memory import MemoryStore
+from tests.support.clock import Clock
+from tests.support.load import Caller, Connection, Got, connections
+from tests.support.parts import made_parts
+from tests.support.service import Deployment, Running, made_deployment
+
+GOOD = {"client_id": "1234", "context": {"device_id": "d-9"}, "transaction": {"amount": "10.00"}}
+
+
+class Wire:
+    """One running service, and one genuine passcode whose record must not change."""
+
+    def __init__(self, deployment: Deployment, running: Running, passcode: str) -> None:
+        self.deployment = deployment
+        self.running = running
+        self.passcode = passcode
+
+    def rows(self) -> list[Any]:
+        """All that is stored."""
+        # A reader of its own: SQLite's files are the interface here.
+        connection = sqlite3.connect(f"file:{self.deployment.folder / 'counterfoil.db'}?mode=ro", uri=True)
+        try:
+            return connection.execute("SELECT * FROM counterfoils").fetchall()
+        finally:
+            connection.close()
+
+    async def post(self, connection: Connection, path: str, body: bytes, **headers: str) -> Got:
+        """A body as it is, from the credential that the route is for."""
+        credential = self.deployment.issuer if path == "/v1/passcodes" else self.deployment.validator
+        sent = {"Authorization": f"Bearer {credential}", "Content-Type": "application/json"}
+        return await connection.send("POST", path, body, {**sent, **headers})
+
+
+@pytest_asyncio.fixture
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    deployment = made_deployment(tmp_path / "data")
+    with deployment.serving() as running:
+        async with connections(running.url, 1) as (connection,):
+            got = await Caller(connection, deployment.issuer).issue(
+                context=GOOD["context"], transaction=GOOD["transaction"], lifetime_s=600
+            )
+        yield Wire(deployment, running, got.json["passcode"])
+
+
+def _nested(depth: int) -> bytes:
+    return b'{"client_id":"1234","transaction":' + b"[" * depth + b"]" * depth + b"}"
+
+
+BAD_BODIES: list[tuple[bytes, str]] = [
+    (b"", "must be JSON"),
+    (b"{", "must be JSON"),
+    (b'{"client_id": "1234"', "must be JSON"),
+    (b"client_id=1234", "must be JSON"),
+    (b"[]", "object"),
+    (b'"1234"', "object"),
+    (b'{"client_id": 1234}', "expected `str`"),
+    (b'{"client_id": ["1234"]}', "expected `str`"),
+    (b'{"client_id": "1234", "context": "x"}', "expected `object`"),
+    (b'{"client_id": "1234", "context": {"a": 1}}', "expected `str`"),
+    (b'{"client_id": "1234", "lifetime_s": "60"}', "expected `int`"),
+    (b'{"client_id": "1234", "lifetime_s": 601}', "must be 1 to 600"),
+    (b'{"client_id": "1234", "client-id": "1234"}', "not known"),
+    (b'{"client_id": "1234", "client_id": "1234"}', "no name twice"),
+    (b'{"client_id": "1234", "transaction": {"a": 1, "a": 2}}', "no name twice"),
+    (b'{"client_id": "' + b"x" * 129 + b'"}', "1 to 128"),
+    (b'{"client_id": ""}', "1 to 128"),
+    (b'{"client_id": "12\x0034"}', "must be JSON"),
+    (b'{"client_id": "12\\u000034"}', "no NUL"),
+    (b'{"client_id": "1234", "transaction": "\\u0000"}', "no NUL"),
+    (b'{"client_id": "\\ud800"}', "no lone surrogate"),
+    (b'{"client_id": "1234", "transaction": ["\\udfff"]}', "no lone surrogate"),
+    (b'{"client_id": "\xff"}', "UTF-8"),
+    (b'{"client_id": "1234", "transaction": 12345678901234567890}', "double"),
+    (b'{"client_id": "1234", "transaction": 0.12345678901234567891}', "double"),
+    (b'{"client_id": "1234", "transaction": 1e999}', "double"),
+    (b'{"client_id": "1234", "transaction": NaN}', "must be JSON"),
+    (b'{"client_id": "1234", "context": {"a": "' + b"x" * 513 + b'"}}', "at most 512"),
+    (b'{"client_id": "1234", "context": {"' + b"x" * 65 + b'": ""}}', "1 to 64"),
+    (json.dumps({"client_id": "1234", "context": {str(each): "" for each in range(17)}}).encode(), "at most 16"),
+    (_nested(32), "levels deep"),
+    (_nested(20_000), "levels deep"),
+    (b'{"client_id": "1234", "sealed_context": "cfx1_AAAA"}', "sealed context"),
+    (b'{"client_id": "1234", "transaction_digest": "abc"}', "transaction_digest"),
+]
+
+
+async def test_a_bad_body_is_a_400_that_names_the_rule_and_stores_nothing(wire: Wire) -> None:
+    before = wire.rows()
+    async with connections(wire.running.url, 1) as (connection,):
+        for body, rule in BAD_BODIES:
+            got = await wire.post(connection, "/v1/passcodes", body)
+            assert got.status == 400, (body[:60], got)
+            assert rule in got.json["detail"], (body[:60], got.json)
+    assert wire.rows() == before
+
+
+async def test_a_bad_body_of_a_validation_changes_no_record(wire: Wire) -> None:
+    before = wire.rows()
+    genuine = wire.passcode.encode()
+    async with connections(wire.running.url, 1) as (connection,):
+        for body in (
+            b'{"client_id":"1234","passcode":"%s","passcode":"%s"}' % (genuine, genuine),
+            b'{"client_id":"1234","passcode":"%s","context":{"device_id":"d-9","device_id":"d-9"}}' % genuine,
+            b'{"client_id":"1234","passcode":["%s"]}' % genuine,
+            b'{"client_id":"1234","passcode":null}',
+            b'{"client_id":"1234","passcode":"%s","unknown":1}' % genuine,
+            b'{"client_id":"1234","passcode":"%s","timestamp":"1"}' % genuine,
+            b'{"client_id":"1234","passcode":"%s","transaction":1e999}' % genuine,
+            b'{"client_id":"1234","passcode":"%s"' % genuine,
+        ):
+            got = await wire.post(connection, "/v1/passcodes/validate", body)
+            assert got.status == 400, body
+            assert genuine not in got.body
+    assert wire.rows() == before
+
+
+async def test_every_misspelled_passcode_is_a_refusal_and_changes_no_record(wire: Wire) -> None:
+    before = wire.rows()
+    text = wire.passcode
+    changed = [
+        text[:at] + other + text[at + 1 :]
+        for at in range(len(text))
+        for other in ("A", "b", "7", "-", "_", "=", " ", "é", "\u0430")
+        if text[at] != other
+    ]
+    changed += [text + "=", text + " ", " " + text, text[:-1], text[1:], text.upper(), text.lower(), text.swapcase()]
+    changed += ["", "cf1_", "x" * 10_000, text + text, text + "\n", "\u00a0" + text]
+    assert all(each != text for each in changed)
+    async with connections(wire.running.url, 1) as (connection,):
+        for passcode in changed:
+            body = json.dumps({**GOOD, "passcode": passcode}).encode()
+            got = await wire.post(connection, "/v1/passcodes/validate", body)
+            assert got.status == 409, (passcode, got)
+            assert got.json["reason"] in ("malformed_passcode", "unknown_passcode", "key_retired")
+        assert wire.rows() == before
+        got = await wire.post(connection, "/v1/passcodes/validate", json.dumps({**GOOD, "passcode": text}).encode())
+        assert got.status == 200
+
+
+async def test_a_body_of_a_megabyte_is_refused_before_it_is_read(wire: Wire) -> None:
+    async with connections(wire.running.url, 1) as (connection,):
+        writer = connection._writer
+        head = f"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {wire.deployment.issuer}\r\n"
+        writer.write(head.encode() + b"Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000)
+        got = await connection.receive()
+    assert (got.status, got.json["code"]) == (413, "body_too_large")
+
+
+async def test_a_chunked_body_is_bounded_as_well(wire: Wire) -> None:
+    async with connections(wire.running.url, 1) as (connection,):
+        writer = connection._writer
+        writer.write(b"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+        assert (await connection.receive()).status == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/passcodes", 405),
+        ("PUT", "/v1/passcodes/validate", 405),
+        ("TRACE", "/v1/passcodes", 405),
+        ("POST", "/nowhere", 404),
+    ],
+)
+async def test_a_wrong_method_or_path_is_a_problem(wire: Wire, method: str, path: str, status: int) -> None:
+    async with connections(wire.running.url, 1) as (connection,):
+        got = await connection.send(method, path, b"", {})
+    assert (got.status, got.json["status"]) == (status, status)
+
+
+async def test_a_header_given_twice_is_refused(wire: Wire) -> None:
+    body = json.dumps({**GOOD, "passcode": wire.passcode}).encode()
+    before = wire.rows()
+    async with connections(wire.running.url, 1) as (connection,):
+        twice = {"Idempotency-Key": "a\r\nIdempotency-Key: b"}
+        got = await wire.post(connection, "/v1/passcodes/validate", body, **twice)
+        assert got.status == 400
+        credentials = {"Authorization": f"Bearer {wire.deployment.validator}\r\nAuthorization: Bearer x"}
+        assert (await wire.post(connection, "/v1/passcodes/validate", body, **credentials)).status == 401
+    assert wire.rows() == before
+
+
+async def test_every_answer_has_a_request_id_of_its_own(wire: Wire) -> None:
+    async with connections(wire.running.url, 1) as (connection,):
+        ids = [(await connection.send("GET", "/nowhere", b"", {})).json["request_id"] for _ in range(20)]
+    assert len(set(ids)) == 20
+    assert set("".join(ids)) <= set(string.ascii_lowercase + string.digits + "_")
+
+
+@pytest.mark.parametrize("sent", [b"", b"{"])
+async def test_a_slow_body_is_given_up(tmp_path: Path, sent: bytes) -> None:
+    clock = Clock()
+    parts = made_parts(tmp_path, store=MemoryStore(clock), clock=clock)
+    shell = AsgiShell(parts.service.api, parts.store.close, body_timeout_s=0.1)
+    server = uvicorn.Server(uvicorn.Config(shell, port=0, log_config=None, lifespan="on"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with connections(f"http://127.0.0.1:{port}", 1) as (connection,):
+        connection._writer.write(b"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n" + sent)
+        got = await connection.receive()
+    assert (got.status, got.json["code"]) == (408, "request_timeout")
+    server.should_exit = True
+    await serving
+
+
+async def test_a_caller_that_goes_away_leaves_nothing_behind(wire: Wire) -> None:
+    before = wire.rows()
+    for _ in range(20):
+        async with connections(wire.running.url, 1) as (connection,):
+            connection._writer.write(b"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n{")
+            await connection._writer.drain()
+    async with connections(wire.running.url, 1) as (connection,):
+        assert (await connection.send("GET", "/readyz", b"", {})).status == 200
+    assert wire.rows() == before
