@@ -84,7 +84,7 @@ class Background:
 
 
 @pytest.fixture
-def started(checkout: Path, tmp_path: Path) -> Iterator[dict[str, Background]]:
+def started() -> Iterator[dict[str, Background]]:
     """Starts long-running blocks by name and ends them all."""
     running: dict[str, Background] = {}
     yield running
@@ -103,8 +103,15 @@ def test_a_set_up_command_succeeds(block: str, checkout: Path) -> None:
 
 def test_what_make_run_prints_works_as_pasted(checkout: Path, tmp_path: Path, started: dict[str, Background]) -> None:
     started["run"] = Background("make run\n", checkout, tmp_path / "run.log")
-    said = started["run"].until("invalidateOtp")
-    statuses = _pasted(said, checkout)
+    said = started["run"].until("-X DELETE")
+    lines = said[said.index("# 1.") :]
+    for _ in range(2):
+        answers = _run(lines, checkout)
+        statuses = re.findall(r"  (\d{3})$", answers, re.MULTILINE)
+        assert statuses == ["201", "200", "409", "200", "200", "200", "200", "200"]
+        assert '"reason":"already_redeemed"' in answers
+        assert '"replayed":true' in answers
+        assert [answers.count(said) for said in ("OTP generated", "OTP validated", "OTP deleted")] == [2, 1, 1]
 
 
 def test_a_production_service_goes_from_keyset_to_acceptance(

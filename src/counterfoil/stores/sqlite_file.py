@@ -14,6 +14,7 @@ from counterfoil.private_file import sync_directory
 # "cfl1", so that `file` and a mistaken path are told apart from a store.
 APPLICATION_ID = 0x63666C31
 LOCK_WAIT_S = 5.0
+_LOCK_STEP_S = 0.0005
 
 MIGRATIONS: Sequence[str] = (
     # 1. Rows are ordered by time, so that inserts, and the broom, touch neighbouring pages.
@@ -62,7 +63,7 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
         application_id = connection.pragma("application_id")
         if application_id not in (0, APPLICATION_ID):
             raise StoreUnfit(f"{path} is an SQLite file, but not a Counterfoil store")
-        connection.pragma("journal_mode", "wal")
+        _enter_wal(connection)
         connection.pragma("synchronous", "full")
         # Only macOS has these; its plain fsync does not reach the platter.
         connection.pragma("fullfsync", 1)
@@ -76,6 +77,20 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
     if found != {"journal_mode": "wal", "synchronous": 2}:
         raise StoreUnfit(f"{path} does not take WAL with synchronous=FULL, but {found}")
     return connection
+
+
+def _enter_wal(connection: apsw.Connection) -> None:
+    """Processes that start together on a new file compete for this, and SQLite does not ask the busy handler here."""
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LOCK_STEP_S)
+        else:
+            return
 
 
 def open_reader(path: Path) -> apsw.Connection:
@@ -238,5 +253,5 @@ class Patience:
             self._since_s = now_s
         if not self._waits or now_s - self._since_s >= self._lock_wait_s:
             return False
-        time.sleep(0.0005)
+        time.sleep(_LOCK_STEP_S)
         return True

@@ -1,0 +1,621 @@
+"""The SQLite store when disks fail: a full one rolls back and lives, any other error is final and heard by everybody."""
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.limits import ATTEMPTS_MAX, LIFETIME_S_MAX
+from counterfoil.ports.store import StoreUnavailable, StoreUnfit
+from counterfoil.stores import group_commit, sqlite_file
+from counterfoil.stores.open_store import open_store, sqlite_path
+from counterfoil.stores.sqlite import SqliteStore
+from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migrate, open_durable, refuse_if_open, restore
+from tests.contract.claims import MINE, kept, made
+from tests.support.clock import START_US, Clock
+from tests.support.load import Caller, connections
+from tests.support.service import made_deployment
+
+
+class Bumps:
+    """Counts how often an epoch was bumped; the new one is always 2."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> int:
+        self.times += 1
+        return 2
+
+
+class Told:
+    """Counts how often the process was told to end."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+# -- durability --
+
+
+async def test_every_store_runs_with_wal_and_full_synchronisation_read_back(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    assert store.durability == {"journal_mode": "wal", "synchronous": 2}
+    await store.close()
+    assert (tmp_path / "counterfoil.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_does_not_take_wal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "durability", lambda connection: {"journal_mode": "delete", "synchronous": 2})
+    with pytest.raises(StoreUnfit, match="WAL"):
+        open_durable(tmp_path / "counterfoil.db")
+
+
+def test_the_check_reads_the_connection_and_not_a_wish(tmp_path: Path) -> None:
+    connection = open_durable(tmp_path / "counterfoil.db")
+    connection.pragma("synchronous", "normal")
+    assert durability(connection)["synchronous"] == 1
+    connection.close()
+
+
+# -- schema --
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    connection = open_durable(tmp_path / "counterfoil.db")
+    migrate(connection, [*MIGRATIONS, "CREATE TABLE later (x)"])
+    with pytest.raises(StoreUnfit, match="upgrade"):
+        migrate(connection)
+    connection.close()
+    with pytest.raises(StoreUnfit, match="upgrade"):
+        SqliteStore(tmp_path / "counterfoil.db", Clock())
+
+
+async def test_an_older_schema_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    ref = await kept(store)
+    await store.close()
+    connection = open_durable(tmp_path / "counterfoil.db")
+    migrate(connection, [*MIGRATIONS, "ALTER TABLE counterfoils ADD COLUMN note TEXT"])
+    assert connection.pragma("user_version") == len(MIGRATIONS) + 1
+    assert connection.execute("SELECT client_id, note FROM counterfoils").fetchall() == [(ref.client_id, None)]
+    connection.close()
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
+    connection = open_durable(tmp_path / "counterfoil.db")
+    with pytest.raises(apsw.SQLError):
+        migrate(connection, [*MIGRATIONS, "CREATE TABLE half (x); CREATE TABLE half (x)"])
+    assert connection.pragma("user_version") == len(MIGRATIONS)
+    assert not connection.execute("SELECT * FROM sqlite_schema WHERE name = 'half'").fetchall()
+    migrate(connection)
+    connection.close()
+
+
+def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            connection = open_durable(path)
+            migrate(connection)
+            connection.close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to look at" * 30, b"PK\x03\x04" * 300])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "counterfoil.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreUnfit, match="not an SQLite file"):
+        SqliteStore(path, Clock())
+    assert path.read_bytes() == content
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA application_id = 7")
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.commit()
+    connection.close()
+    for use in (lambda: SqliteStore(path, Clock()), lambda: backup(path, tmp_path / "copy")):
+        with pytest.raises(StoreUnfit, match="not a Counterfoil store"):
+            use()
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_folder_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnfit, match="cannot be opened"):
+        SqliteStore(tmp_path, Clock())
+
+
+async def test_a_store_of_another_epoch_is_refused(tmp_path: Path) -> None:
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2).close()
+    for epoch in (1, 3):
+        with pytest.raises(StoreUnfit, match="counterfoil restore"):
+            SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=epoch)
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2).close()
+
+
+@pytest.mark.parametrize("url", ["", "postgres://x", "sqlite:", "sqlite://host/x", "counterfoil.db"])
+def test_a_store_is_named_by_a_url(url: str) -> None:
+    with pytest.raises(Invalid):
+        open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=1, on_fatal=lambda: None)
+
+
+async def test_urls_open_what_they_name(tmp_path: Path) -> None:
+    for url in ("memory:", f"sqlite:{tmp_path}/with%20space.db"):
+        store = open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=9, on_fatal=lambda: None)
+        await kept(store)
+        await store.close()
+    assert (tmp_path / "with space.db").exists()
+    assert sqlite_path("sqlite:relative.db") == Path("relative.db")
+
+
+# -- a full disk --
+
+
+async def test_a_full_disk_rolls_back_and_the_store_lives(tmp_path: Path) -> None:
+    told = Told()
+    clock = Clock()
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, on_fatal=told, broom=False)
+    first = await kept(store)
+    store._writer_connection.pragma("max_page_count", store._writer_connection.pragma("page_count"))
+    with pytest.raises(StoreUnavailable, match="full"):
+        await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(1, 200)))
+    assert await store.find(first) == made()
+    store._writer_connection.pragma("max_page_count", 1_000_000)
+    second = await kept(store, made(timestamp_us=START_US + 500))
+    assert (await store.redeem(second, MINE, ATTEMPTS_MAX)).applied
+    assert told.times == 0
+    await store.close()
+
+
+FILL_UP = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from counterfoil.ports.store import StoreUnavailable
+from counterfoil.stores.sqlite import SqliteStore
+from tests.contract.claims import kept, made
+from tests.support.clock import START_US, Clock
+
+async def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    fatal = []
+    store = SqliteStore(Path(sys.argv[1]), Clock(), on_fatal=lambda: fatal.append(1), broom=False)
+    await kept(store)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    acknowledged = 1
+    try:
+        while True:
+            await kept(store, made(timestamp_us=START_US + acknowledged))
+            acknowledged += 1
+    except StoreUnavailable as fault:
+        print("fault", bool(fatal), acknowledged, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_write_error_that_is_not_a_full_disk_is_final_and_loses_nothing(tmp_path: Path) -> None:
+    """EFBIG, as the kernel gives it: not ENOSPC, so nothing is assumed about it."""
+    path = tmp_path / "counterfoil.db"
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_UP, str(path), "60000"], capture_output=True, text=True, timeout=60, check=False
+    )
+    word, fatal, acknowledged = done.stdout.split()
+    assert (word, fatal) == ("fault", "True")
+    store = SqliteStore(path, Clock(), broom=False)
+    for number in range(int(acknowledged)):
+        assert await store.find(made(timestamp_us=START_US + number).ref) is not None
+    await store.close()
+
+
+# -- an I/O error --
+
+
+class FailingFile(apsw.VFSFile):
+    """A file whose writes and syncs can be made to fail."""
+
+    def __init__(self, vfs: "FailingVfs", name: Any, flags: list[int]) -> None:
+        super().__init__("unix", name, flags)
+        self._vfs = vfs
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
+        self._vfs.perhaps_fail("xSync", self._name)
+        super().xSync(flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
+        self._vfs.perhaps_fail("xWrite", self._name)
+        super().xWrite(data, offset)
+
+
+class FailingVfs(apsw.VFS):
+    """The system's files, with one kind of call failing while `failing` names it."""
+
+    def __init__(self) -> None:
+        super().__init__("failing", base="unix", makedefault=True)
+        self.failing = ""
+        self.suffix = ""
+
+    def xOpen(self, name: Any, flags: list[int]) -> FailingFile:  # noqa: N802 - apsw's name
+        return FailingFile(self, name, flags)
+
+    def perhaps_fail(self, call: str, name: str) -> None:
+        if call == self.failing and name.endswith(self.suffix):
+            raise apsw.IOError(f"injected {call}")
+
+
+@contextmanager
+def _failing_vfs() -> Iterator[FailingVfs]:
+    vfs = FailingVfs()
+    try:
+        yield vfs
+    finally:
+        vfs.unregister()
+
+
+@pytest.mark.parametrize("call", ["xSync", "xWrite"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: Path, call: str) -> None:
+    path = tmp_path / "counterfoil.db"
+    told = Told()
+    with _failing_vfs() as vfs:
+        store = SqliteStore(path, Clock(), on_fatal=told)
+        ref = await kept(store)
+        vfs.failing, vfs.suffix = call, "-wal"
+        answers = await asyncio.gather(*(store.redeem(ref, MINE, ATTEMPTS_MAX) for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+        vfs.failing = ""
+        # The disk answers again, and the store does not believe it.
+        for ask in (
+            lambda: store.redeem(ref, MINE, ATTEMPTS_MAX),
+            lambda: store.insert(made(timestamp_us=1), None),
+            lambda: store.find(ref),
+            store.check_ready,
+        ):
+            with pytest.raises(StoreUnavailable, match="I/O error"):
+                await ask()
+        assert told.times == 1
+        await store.close()
+    # A restart finds either nothing of it or all of it, and goes on.
+    again = SqliteStore(path, Clock())
+    found = await again.find(ref)
+    assert found is not None
+    outcome = await again.redeem(ref, MINE, ATTEMPTS_MAX)
+    assert outcome.counterfoil is not None
+    assert outcome.counterfoil.redemption == MINE
+    await again.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_io_error_in_a_checkpoint_is_final_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", 1)
+    told = Told()
+    with _failing_vfs() as vfs:
+        store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+        vfs.failing, vfs.suffix = "xSync", "counterfoil.db"
+        await kept(store)
+        while not told.times:
+            await asyncio.sleep(0.01)
+        with pytest.raises(StoreUnavailable):
+            await kept(store, made(timestamp_us=1))
+        vfs.failing = ""
+        await store.close()
+
+
+async def test_a_damaged_file_is_final_for_readers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+    ref = await kept(store)
+
+    def damaged(*_: Any) -> Any:
+        raise apsw.CorruptError("damaged")
+
+    def busy(*_: Any) -> Any:
+        raise apsw.BusyError("busy")
+
+    monkeypatch.setattr("counterfoil.stores.sqlite._found", busy)
+    with pytest.raises(StoreUnavailable, match="busy"):
+        await store.find(ref)
+    assert told.times == 0
+    monkeypatch.setattr("counterfoil.stores.sqlite._found", damaged)
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await store.find(ref)
+    assert told.times == 1
+    await store.close()
+
+
+SERVE_LIMITED = """
+import resource, signal
+from counterfoil.entrypoints.cli import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60000, resource.RLIM_INFINITY))
+main()
+"""
+
+
+async def test_the_server_answers_503_and_ends_with_status_70(tmp_path: Path) -> None:
+    deployment = made_deployment(tmp_path / "data")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE_LIMITED, "serve", "--data", str(deployment.folder), "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        async with connections(url, 1) as (connection,):
+            issuer = Caller(connection, deployment.issuer)
+            while (got := await issuer.issue()).status == 201:
+                pass
+        assert (got.status, got.json["code"]) == (503, "store_unavailable")
+        process.communicate(timeout=30)
+        assert process.returncode == 70
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- the queue, the broom, other processes --
+
+
+async def test_a_full_queue_is_unavailable_at_once_and_what_waits_is_written(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), waiting_max=10)
+    answers = await asyncio.gather(
+        *(store.insert(made(timestamp_us=START_US + number), None) for number in range(50)), return_exceptions=True
+    )
+    turned_away = [answer for answer in answers if isinstance(answer, StoreUnavailable)]
+    assert len(turned_away) == 40
+    assert answers.count("stored") == 10
+    assert await store.insert(made(timestamp_us=1), None) == "stored"
+    await store.close()
+
+
+async def test_a_closed_store_takes_nothing_more_and_has_written_what_waited(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    waiting = [asyncio.create_task(kept(store, made(timestamp_us=START_US + number))) for number in range(50)]
+    await asyncio.sleep(0)
+    await store.close()
+    refs = await asyncio.gather(*waiting)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.redeem(refs[0], MINE, ATTEMPTS_MAX)
+    await store.close()
+    again = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    assert None not in [await again.find(ref) for ref in refs]
+    await again.close()
+
+
+async def test_a_bug_in_a_step_is_final_and_writes_nothing(tmp_path: Path) -> None:
+    told = Told()
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+
+    def buggy(connection: apsw.Connection) -> None:
+        connection.execute("DELETE FROM deployment")
+        raise RuntimeError("a bug")
+
+    with pytest.raises(StoreUnavailable):
+        await store._writer.run(buggy)
+    assert told.times == 1
+    await store.close()
+    await SqliteStore(tmp_path / "counterfoil.db", Clock()).close()
+    connection = open_durable(tmp_path / "counterfoil.db")
+    assert connection.execute("SELECT value FROM deployment").get == 1
+    connection.close()
+
+
+def test_a_loop_that_goes_away_before_its_turn_stops_nobody_else(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    gone = asyncio.new_event_loop()
+
+    async def ask_and_go() -> None:
+        # Asked, and never given the time to begin.
+        asyncio.ensure_future(store.insert(made(), None)).cancel()
+        step = store._writer.run(lambda _: None)
+        step.send(None)
+        step.close()
+
+    gone.run_until_complete(ask_and_go())
+    gone.close()
+
+    async def go_on() -> None:
+        await kept(store, made(timestamp_us=7))
+        await store.close()
+
+    asyncio.run(go_on())
+
+
+async def test_the_broom_takes_small_steps_between_writes(tmp_path: Path) -> None:
+    clock = Clock()
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0)
+    await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(400)))
+    clock.advance_s(LIFETIME_S_MAX + 1)
+    left = []
+    for number in range(20):
+        await kept(store, made(timestamp_us=clock.now_us + number))
+        left.append(_count(store))
+    steps = [before - after for before, after in zip([400, *left], left, strict=False)]
+    assert all(step <= 2 for step in steps)
+    while _count(store) > 20:
+        await asyncio.sleep(0.05)
+    await store.close()
+
+
+async def test_accounts_of_idle_clients_are_forgotten(tmp_path: Path) -> None:
+    from counterfoil.model.usage import IssueLimits
+
+    clock = Clock()
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0)
+    limits = IssueLimits(1000, 1000, 1000)
+    for number in range(70):
+        await store.insert(made(f"client-{number}"), limits)
+    clock.advance_s(120)
+    while _count(store, "client_usage"):
+        await asyncio.sleep(0.05)
+    await store.close()
+
+
+def _count(store: SqliteStore, table: str = "counterfoils") -> int:
+    return int(store._reader().execute(f"SELECT count(*) FROM {table}").get)
+
+
+async def test_the_wal_stays_bounded_under_load(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False)
+    largest = 0
+    for batch in range(150):
+        await asyncio.gather(*(kept(store, made(timestamp_us=START_US + 100 * batch + number)) for number in range(64)))
+        largest = max(largest, (tmp_path / "counterfoil.db-wal").stat().st_size)
+    assert 1_000_000 < largest < 12_000_000
+    await store.close()
+
+
+async def test_a_reader_never_sees_what_is_not_committed(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    seen: list[int] = []
+    original = store._keep_house
+
+    def looking(connection: apsw.Connection, writes: int) -> bool:
+        seen.append(_count(store))
+        return original(connection, writes)
+
+    store._writer._housekeeping = looking
+    await kept(store)
+    assert seen[0] == 0
+    assert _count(store) == 1
+    await store.close()
+
+
+async def test_a_writer_waits_for_another_processs_lock_without_holding_up_the_loop(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    store = SqliteStore(path, Clock())
+    other = open_durable(path)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(kept(store))
+    ticks = 0
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        ticks += 1
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert ticks == 20
+    await store.close()
+
+
+async def test_a_lock_that_is_never_released_is_unavailable_and_not_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(sqlite_file.Patience.__init__, "__defaults__", (0.05,))
+    told = Told()
+    path = tmp_path / "counterfoil.db"
+    store = SqliteStore(path, Clock(), on_fatal=told)
+    other = open_durable(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="busy"):
+        await kept(store)
+    other.execute("COMMIT")
+    other.close()
+    await kept(store)
+    assert told.times == 0
+    await store.close()
+
+
+# -- copies --
+
+
+async def test_a_copy_made_while_writing_is_whole(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False)
+    acknowledged = [await kept(store, made(timestamp_us=START_US + number)) for number in range(100)]
+    writing = asyncio.create_task(_write(store, 100, 300))
+    await asyncio.to_thread(backup, tmp_path / "counterfoil.db", tmp_path / "copy.db")
+    await writing
+    await store.close()
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    copy = SqliteStore(tmp_path / "copy.db", Clock(), broom=False)
+    assert None not in [await copy.find(ref) for ref in acknowledged]
+    await copy.close()
+
+
+async def _write(store: SqliteStore, start: int, end: int) -> None:
+    for number in range(start, end):
+        await kept(store, made(timestamp_us=START_US + number))
+
+
+def test_a_copy_never_replaces_a_file(tmp_path: Path) -> None:
+    open_durable(tmp_path / "counterfoil.db").close()
+    (tmp_path / "copy.db").write_bytes(b"mine")
+    with pytest.raises(FileExistsError):
+        backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
+    with pytest.raises(StoreUnfit, match="does not exist"):
+        backup(tmp_path / "nowhere.db", tmp_path / "other.db")
+    assert (tmp_path / "copy.db").read_bytes() == b"mine"
+
+
+async def test_a_store_in_use_is_not_restored_over(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    await kept(store)
+    backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
+    bumps = Bumps()
+    original = sqlite_file.LOCK_WAIT_S
+    sqlite_file.LOCK_WAIT_S = 0.1
+    try:
+        with pytest.raises(StoreUnfit, match="stop the service"):
+            await asyncio.to_thread(restore, tmp_path / "copy.db", tmp_path / "counterfoil.db", bumps)
+    finally:
+        sqlite_file.LOCK_WAIT_S = original
+    assert bumps.times == 0
+    await store.close()
+    assert restore(tmp_path / "copy.db", tmp_path / "counterfoil.db", bumps) is not None
+    assert bumps.times == 1
+
+
+def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_path: Path) -> None:
+    target, copy = tmp_path / "counterfoil.db", tmp_path / "copy.db"
+    connection = open_durable(copy)
+    migrate(connection)
+    sqlite_file.bind_to_epoch(connection, 1)
+    connection.close()
+    damaged = tmp_path / "damaged.db"
+    content = bytearray(copy.read_bytes())
+    content[4096:] = bytes(reversed(content[4096:]))
+    damaged.write_bytes(content)
+    bumps = Bumps()
+    with pytest.raises((StoreUnfit, apsw.Error)):
+        restore(damaged, target, bumps)
+    assert bumps.times == 0
+    target.write_bytes(b"ruined" * 1000)
+    refuse_if_open(target)
+    aside = restore(copy, target, lambda: 2)
+    assert aside is not None
+    assert aside.read_bytes() == b"ruined" * 1000
+    restored = open_durable(target)
+    sqlite_file.bind_to_epoch(restored, 2)
+    restored.close()
