@@ -13,7 +13,12 @@ T = TypeVar("T")
 
 
 class PrivateFileProblem(Exception):
-    """The file is missing, open to others, or not what it should be. The message names the file and the mend."""
+    """The file is missing, open to others, or not what it should be. `mend` is the command that cures it, if one does."""
+
+    def __init__(self, says: str, mend: str = "") -> None:
+        super().__init__(f"{says}: run `{mend}`" if mend else says)
+        self.says = says
+        self.mend = mend
 
 
 def read_private_json(path: Path) -> Any:
@@ -22,7 +27,7 @@ def read_private_json(path: Path) -> Any:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o177:
-                raise PrivateFileProblem(f"{path} must be a file of mode 0600: run `chmod 600 {path}`")
+                raise PrivateFileProblem(f"{path} must be a file of mode 0600", f"chmod 600 {path}")
             return json.loads(file.read())
     except FileNotFoundError:
         raise PrivateFileProblem(f"{path} does not exist") from None

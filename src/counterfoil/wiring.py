@@ -77,9 +77,9 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
     It makes no key and no credential: starting without them is a mistake that must be seen.
     """
     keys = open_keys(settings.keys_url)
+    epoch = keys.keyset().epoch if isinstance(keys, KeysetFile) else 1
     credentials = CredentialFile(settings.credentials_path, system_now_us)
     credentials.records()
-    epoch = keys.keyset().epoch if isinstance(keys, KeysetFile) else 1
     store = open_store(
         settings.store_url,
         now_us=system_now_us,

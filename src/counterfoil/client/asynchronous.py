@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,13 +31,19 @@ class AsyncClient:
     """A connection to one service under one credential. For one event loop; close it, or use `async with`.
 
     Every verb raises CredentialRefused, RequestInvalid and ServiceUnavailable. What may be asked again is asked again,
-    up to `tries` times of `timeout_s` seconds each.
+    up to `tries` times of `timeout_s` seconds each. `tls` is for a private certificate authority or a client certificate.
     """
 
-    def __init__(self, url: str, credential: str, *, timeout_s: float = 5.0, tries: int = 3) -> None:
+    def __init__(
+        self, url: str, credential: str, *, timeout_s: float = 5.0, tries: int = 3, tls: SSLContext | None = None
+    ) -> None:
         self._patience = Patience(timeout_s, tries)
         self._http = httpx2.AsyncClient(
-            base_url=url, headers=authorization(credential), timeout=timeout_s, follow_redirects=False
+            base_url=url,
+            headers=authorization(credential),
+            timeout=timeout_s,
+            follow_redirects=False,
+            verify=True if tls is None else tls,
         )
 
     async def issue(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,12 +31,20 @@ class Client:
     """A connection to one service under one credential. Safe to share between threads; close it, or use `with`.
 
     Every verb raises CredentialRefused, RequestInvalid and ServiceUnavailable. What may be asked again is asked again,
-    up to `tries` times of `timeout_s` seconds each.
+    up to `tries` times of `timeout_s` seconds each. `tls` is for a private certificate authority or a client certificate.
     """
 
-    def __init__(self, url: str, credential: str, *, timeout_s: float = 5.0, tries: int = 3) -> None:
+    def __init__(
+        self, url: str, credential: str, *, timeout_s: float = 5.0, tries: int = 3, tls: SSLContext | None = None
+    ) -> None:
         self._patience = Patience(timeout_s, tries)
-        self._http = httpx2.Client(base_url=url, headers=authorization(credential), timeout=timeout_s, follow_redirects=False)
+        self._http = httpx2.Client(
+            base_url=url,
+            headers=authorization(credential),
+            timeout=timeout_s,
+            follow_redirects=False,
+            verify=True if tls is None else tls,
+        )
 
     def issue(
         self,

@@ -1,6 +1,13 @@
 """Exit statuses that scripts can trust, one for each way in which a command can end."""
 
-from counterfoil.client import CounterfoilError, CredentialRefused, LimitReached, PasscodeRefused, ServiceUnavailable
+from counterfoil.client import (
+    CounterfoilError,
+    CredentialRefused,
+    LimitReached,
+    PasscodeRefused,
+    ServiceUnavailable,
+    VerdictUnknown,
+)
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.credentials import CredentialsUnavailable
 from counterfoil.ports.keys import KeysUnavailable
@@ -42,6 +49,8 @@ def status_of(error: Exception) -> tuple[int | None, str]:
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, VerdictUnknown):
+        return f"{error}: not known whether it was redeemed; ask again with --redemption-id {error.redemption_id}"
     if isinstance(error, KeysUnavailable | CredentialsUnavailable) and "does not exist" in str(error):
         command = "keyset new" if isinstance(error, KeysUnavailable) else "credential create"
         return f"{error}: run `counterfoil {command}` first"

@@ -155,6 +155,9 @@ def backup(source: Path, target: Path) -> None:
                 copying.step(-1)
             # A copy is one file: what it held in WAL mode stays in the original's WAL.
             copy.pragma("journal_mode", "delete")
+    except apsw.Error as cause:
+        target.unlink()
+        raise StoreUnfit(f"{source} cannot be copied: {type(cause).__name__}") from cause
     except BaseException:
         target.unlink()
         raise
@@ -173,7 +176,7 @@ def restore(copy: Path, target: Path, bumped_epoch: Callable[[], int]) -> Path |
     staged.unlink(missing_ok=True)
     backup(copy, staged)
     with closing(_open_existing(staged)) as connection:
-        if connection.execute("PRAGMA integrity_check").get != "ok":
+        if not _is_sound(connection):
             raise StoreUnfit(f"{copy} is damaged")
         migrate(connection)
         connection.execute("UPDATE deployment SET value = ? WHERE name = 'epoch'", (bumped_epoch(),))
@@ -182,6 +185,13 @@ def restore(copy: Path, target: Path, bumped_epoch: Callable[[], int]) -> Path |
     staged.replace(target)
     sync_directory(target.parent)
     return kept
+
+
+def _is_sound(connection: apsw.Connection) -> bool:
+    try:
+        return bool(connection.execute("PRAGMA integrity_check").get == "ok")
+    except apsw.CorruptError:
+        return False
 
 
 def refuse_if_open(path: Path) -> None:

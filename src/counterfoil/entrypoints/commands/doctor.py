@@ -33,6 +33,9 @@ _FREE_BYTES_MIN = 256 * 1024 * 1024
 # 2026-01-01: before this program was written, so no clock that is right says less.
 _EARLIEST_US = 1_767_225_600 * MICROSECONDS_PER_S
 
+_CORRECT_SETTING = "correct it in the environment or in the file of --config"
+_PUT_BACK = "put the file back from its copy"
+
 Level = Literal["ok", "warning", "problem"]
 
 
@@ -69,7 +72,7 @@ def examined(config: Path | None, data: Path | None, now_us: int) -> list[Findin
     try:
         settings = settings_from(config, data)
     except Invalid as error:
-        return [Finding("settings", "problem", str(error), "correct it in the environment or in the file of --config")]
+        return [Finding("settings", "problem", str(error), _CORRECT_SETTING)]
     checks: tuple[Callable[[Settings, int], Iterator[Finding]], ...] = (
         _settings,
         _folder,
@@ -78,7 +81,16 @@ def examined(config: Path | None, data: Path | None, now_us: int) -> list[Findin
         _store,
         _clock,
     )
-    return [finding for check in checks for finding in check(settings, now_us)]
+    return [finding for check in checks for finding in _checked(check, settings, now_us)]
+
+
+def _checked(check: Callable[[Settings, int], Iterator[Finding]], settings: Settings, now_us: int) -> Iterator[Finding]:
+    try:
+        yield from check(settings, now_us)
+    except Invalid as error:
+        yield Finding(error.field, "problem", error.rule, _CORRECT_SETTING)
+    except PrivateFileProblem as problem:
+        yield Finding(check.__name__.removeprefix("_"), "problem", problem.says, problem.mend or _PUT_BACK)
 
 
 def _settings(settings: Settings, _: int) -> Iterator[Finding]:
@@ -106,12 +118,10 @@ def _folder(settings: Settings, _: int) -> Iterator[Finding]:
 
 def _keys(settings: Settings, now_us: int) -> Iterator[Finding]:
     path = keyset_path(settings.keys_url)
-    try:
-        keyset = KeysetEditor(path, system_now_us, secrets.token_bytes).read()
-    except PrivateFileProblem as problem:
-        missing = f"counterfoil keyset new --data {settings.data}"
-        yield Finding("keys", "problem", str(problem), missing if not path.exists() else "")
+    if not path.exists():
+        yield Finding("keys", "problem", f"{path} does not exist", f"counterfoil keyset new --data {settings.data}")
         return
+    keyset = KeysetEditor(path, system_now_us, secrets.token_bytes).read()
     primary = next(record for record in keyset.records if record.key_id == keyset.primary_id)
     age_days = (now_us - primary.created_at_us) // _DAY_US
     if age_days > _KEY_AGE_DAYS:
@@ -121,12 +131,7 @@ def _keys(settings: Settings, now_us: int) -> Iterator[Finding]:
 
 
 def _credentials(settings: Settings, now_us: int) -> Iterator[Finding]:
-    path = settings.credentials_path
-    try:
-        records = CredentialEditor(path, system_now_us, secrets.token_bytes).read()
-    except PrivateFileProblem as problem:
-        yield Finding("credentials", "problem", str(problem))
-        return
+    records = CredentialEditor(settings.credentials_path, system_now_us, secrets.token_bytes).read()
     live = [
         (record, secret)
         for record in records
@@ -170,8 +175,7 @@ def _store(settings: Settings, _: int) -> Iterator[Finding]:
 
 
 def _clock(settings: Settings, now_us: int) -> Iterator[Finding]:
-    inspection = _inspection(settings)
-    newest_us = inspection.newest_us if inspection else None
+    newest_us = _newest_us(settings)
     if now_us < _EARLIEST_US:
         yield Finding("clock", "problem", "is before 2026", "set the clock, and have NTP keep it")
     elif newest_us is not None and newest_us > now_us + CLOCK_TOLERANCE_US:
@@ -183,13 +187,24 @@ def _clock(settings: Settings, now_us: int) -> Iterator[Finding]:
 
 
 def _inspection(settings: Settings) -> Inspection | None:
+    """What the store's file is like; None for a store without one."""
     if settings.store_url == "memory:":
         return None
     return inspected(sqlite_path(settings.store_url))
 
 
+def _newest_us(settings: Settings) -> int | None:
+    """The latest timestamp in the store; None when there is none, or `_store` has said what is wrong with it."""
+    try:
+        inspection = _inspection(settings)
+    except Invalid:
+        return None
+    return inspection.newest_us if inspection else None
+
+
 def _epoch(settings: Settings) -> int | None:
+    """The keyset's epoch; None when `_keys` has said what is wrong with the keyset."""
     try:
         return KeysetEditor(keyset_path(settings.keys_url), system_now_us, secrets.token_bytes).read().epoch
-    except PrivateFileProblem:
+    except (PrivateFileProblem, Invalid):
         return None

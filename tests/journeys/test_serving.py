@@ -1,0 +1,131 @@
+"""Where the service listens, and how it starts and ends."""
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from counterfoil import Client
+from counterfoil.client import CredentialRefused, ServiceUnavailable
+from tests.support.command_line import CommandLine
+from tests.support.service import COUNTERFOIL, Deployment, clean_environment, made_deployment
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return made_deployment(tmp_path / "data")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of its own for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "counterfoil test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert_path, key_path
+
+
+def test_it_speaks_tls_with_a_certificate_and_then_may_listen_anywhere(
+    deployment: Deployment, certificate: tuple[Path, Path]
+) -> None:
+    cert, key = certificate
+    trusting = ssl.create_default_context(cafile=str(cert))
+    with deployment.serving("--host", "0.0.0.0", "--tls-cert", str(cert), "--tls-key", str(key)) as running:
+        assert running.url.startswith("https://0.0.0.0:")
+        url = running.url.replace("0.0.0.0", "127.0.0.1")
+        with Client(url, deployment.issuer, tls=trusting) as client_side:
+            issued = client_side.issue("shop-1")
+        with Client(url, deployment.validator, tls=trusting) as backend:
+            assert backend.validate("shop-1", issued.passcode).replayed is False
+        # Who does not trust the certificate sends nothing.
+        with Client(url, deployment.issuer, tries=1) as distrusting, pytest.raises(ServiceUnavailable):
+            distrusting.issue("shop-1")
+
+
+def test_with_tls_ended_upstream_it_listens_in_clear_where_it_is_told(deployment: Deployment) -> None:
+    with deployment.serving("--host", "0.0.0.0", "--tls-terminated-upstream") as running:
+        assert httpx2.get(running.url.replace("0.0.0.0", "127.0.0.1") + "/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("host", ["::1", "localhost", "127.8.9.10"])
+def test_loopback_in_every_spelling_needs_no_tls(deployment: Deployment, host: str) -> None:
+    if host == "::1" and not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6; nothing installs it")
+    with deployment.serving("--host", host) as running:
+        assert httpx2.get(running.url + "/readyz").status_code == 200
+
+
+def test_a_port_that_is_taken_is_said_so(deployment: Deployment, tmp_path: Path) -> None:
+    with deployment.serving() as running:
+        port = running.url.rpartition(":")[2]
+        refused = CommandLine(tmp_path).run("serve", "--data", str(deployment.folder), "--port", port)
+    assert refused.status == 2
+    assert "host and port: cannot be listened on" in refused.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_with_status_0_when_told_to(deployment: Deployment, number: signal.Signals) -> None:
+    with deployment.serving() as running:
+        running.process.send_signal(number)
+        assert running.process.wait(timeout=20) == 0
+
+
+@contextmanager
+def _developing(folder: Path) -> Iterator[dict[str, str]]:
+    """`counterfoil dev` on a folder; what it printed."""
+    command = [*COUNTERFOIL, "dev", "--port", "0", "--json", "--data", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment())
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_dev_keeps_its_data_and_changes_its_credentials(tmp_path: Path) -> None:
+    with _developing(tmp_path / "dev") as first, Client(first["url"], first["issuer"]) as client_side:
+        assert set(first) == {"url", "issuer", "validator", "operator"}
+        issued = client_side.issue("1234", lifetime_s=600)
+    with _developing(tmp_path / "dev") as second:
+        assert second["issuer"] != first["issuer"]
+        with Client(second["url"], first["issuer"]) as outdated, pytest.raises(CredentialRefused):
+            outdated.issue("1234")
+        with Client(second["url"], second["validator"]) as backend:
+            backend.validate("1234", issued.passcode)
+
+
+def test_dev_is_free_of_rate_limits_and_caps(tmp_path: Path) -> None:
+    with _developing(tmp_path / "dev") as service, Client(service["url"], service["issuer"]) as client_side:
+        for _ in range(1200):
+            client_side.issue("1234")

@@ -1,0 +1,142 @@
+"""The formats are pinned: the product makes and takes the bytes of vectors.json, which it had no part in making."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from counterfoil.core.context_sealing import ContextSealing
+from counterfoil.core.issue import Issuance, IssueRequest
+from counterfoil.core.validate import Validation, ValidationRequest
+from counterfoil.model.canonical import Binding
+from counterfoil.model.counterfoil import CounterfoilRef
+from counterfoil.model.invalid import Invalid
+from counterfoil.model.passcode import MalformedPasscode, parsed_passcode
+from counterfoil.model.principal import Principal, Role
+from counterfoil.model.verdict import Accepted
+from counterfoil.ports.keys import DataKey
+from counterfoil.stores.memory import MemoryStore
+from counterfoil.wire.strict_json import parsed_json
+from counterfoil.wire.transaction_digest import canonical_json, digest_of_json
+from tests.support.clock import Clock
+from tests.vectors.make import all_vectors
+
+VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
+PRINCIPAL = Principal("somebody", "c0ffee", Role.VALIDATOR)
+
+
+def by(name: str) -> pytest.MarkDecorator:
+    """One list of vectors as a parametrisation."""
+    label = "name" if "name" in VECTORS[name][0] else "why" if "why" in VECTORS[name][0] else "text"
+    return pytest.mark.parametrize("vector", VECTORS[name], ids=[str(vector[label]) for vector in VECTORS[name]])
+
+
+class OneKey:
+    """The key of a vector."""
+
+    def __init__(self, vector: dict[str, Any]) -> None:
+        self._key = DataKey(bytes.fromhex(vector["key_id"]), bytes.fromhex(vector["data_key"]))
+
+    async def sealing_key(self) -> DataKey:
+        return self._key
+
+    async def opening_key(self, key_id: bytes) -> DataKey | None:
+        return self._key if key_id == self._key.key_id else None
+
+
+class NoRevocations:
+    """Credentials of which none was revoked."""
+
+    async def principal(self, secret: str) -> Principal | None:
+        return None
+
+    async def passcodes_are_revoked(self, credential_id: str) -> bool:
+        return False
+
+
+def drawn(*values: str) -> Any:
+    """A generator of randomness that gives these values in turn."""
+    remaining = iter([bytes.fromhex(value) for value in values])
+    return lambda size: next(remaining)
+
+
+def test_the_vectors_are_what_their_maker_makes() -> None:
+    assert all_vectors() == VECTORS
+
+
+@by("passcodes")
+async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector: dict[str, Any]) -> None:
+    clock, keys = Clock(vector["timestamp"]), OneKey(vector)
+    store = MemoryStore(clock)
+    sealing = ContextSealing(keys, clock, drawn("5a" * 16))
+    sealed = None
+    if vector.get("sealed_pairs") is not None:
+        sealed = (await sealing.sealed(vector["client_id"], vector["sealed_pairs"])).sealed_context
+    digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
+    token_bytes = drawn(vector["salt"], vector["otp"])
+    issuance = Issuance(store, keys, sealing, clock, token_bytes, vector.get("service_context"), lifetime_default_s=60)
+    issued = await issuance.issue(IssueRequest(vector["client_id"], vector.get("context"), sealed, digest), PRINCIPAL)
+
+    assert getattr(issued, "passcode", None) == vector["passcode"]
+    kept = await store.find(CounterfoilRef(vector["client_id"], vector["timestamp"]))
+    assert kept is not None
+    assert [kept.passcode_tag.hex(), kept.contexts_tag.hex(), kept.transaction_tag.hex()] == [
+        vector["passcode_tag"],
+        vector["contexts_tag"],
+        vector["transaction_tag"],
+    ]
+
+    validation = Validation(store, keys, NoRevocations(), clock, vector.get("service_context"))
+    verdict = await validation.validate(
+        ValidationRequest(
+            vector["client_id"], vector["passcode"], "id", vector.get("context"), vector.get("sealed_pairs"), digest
+        ),
+        PRINCIPAL,
+    )
+    assert isinstance(verdict, Accepted)
+
+
+@by("passcodes")
+def test_the_associated_data_is_the_vectors(vector: dict[str, Any]) -> None:
+    digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
+    binding = Binding(
+        vector["client_id"], vector.get("context"), vector.get("service_context"), vector.get("sealed_pairs"), digest
+    )
+    header = parsed_passcode(vector["passcode"]).header
+    assert binding.encoded(header.encoded()).hex() == vector["associated_data"]
+
+
+def test_no_two_vectors_are_bound_to_the_same_bytes() -> None:
+    # Behind domain and header, which hold the salt: those differ anyway.
+    bound = [bytes.fromhex(vector["associated_data"])[20 + 6 + 30 :] for vector in VECTORS["passcodes"]]
+    assert all(left != right for left, right in itertools.combinations(bound, 2))
+
+
+@by("misspelled_passcodes")
+def test_a_misspelled_passcode_is_malformed(vector: dict[str, str]) -> None:
+    with pytest.raises(MalformedPasscode):
+        parsed_passcode(vector["text"])
+
+
+@by("sealed_contexts")
+async def test_sealing_makes_the_vectors_bytes_and_opening_takes_them(vector: dict[str, Any]) -> None:
+    sealed_at_us = vector["expires_at"] - 86_400_000_000
+    sealing = ContextSealing(OneKey(vector), Clock(sealed_at_us), drawn(vector["salt"]))
+    sealed = await sealing.sealed(vector["client_id"], vector["sealed_pairs"])
+    assert sealed.sealed_context == vector["sealed_context"]
+    assert await sealing.opened(vector["sealed_context"], vector["client_id"]) == vector["sealed_pairs"]
+
+
+@by("canonical_json")
+def test_json_has_the_vectors_canonical_form_and_digest(vector: dict[str, str]) -> None:
+    tree = parsed_json(vector["text"].encode())
+    assert canonical_json(tree).decode() == vector["canonical"]
+    assert digest_of_json(tree).hex() == vector["sha256"]
+
+
+@by("refused_json")
+def test_refused_json_is_refused(vector: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        parsed_json(vector["text"].encode())
