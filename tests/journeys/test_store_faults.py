@@ -24,7 +24,7 @@ from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migra
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
 from tests.support.load import Caller, connections
-from tests.support.service import made_deployment
+from tests.support.service import made_deployment, unmeasured_environment
 
 
 class Bumps:
@@ -224,7 +224,12 @@ async def test_a_write_error_that_is_not_a_full_disk_is_final_and_loses_nothing(
     """EFBIG, as the kernel gives it: not ENOSPC, so nothing is assumed about it."""
     path = tmp_path / "counterfoil.db"
     done = subprocess.run(
-        [sys.executable, "-c", FILL_UP, str(path), "60000"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", FILL_UP, str(path), "60000"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=unmeasured_environment(),
     )
     word, fatal, acknowledged = done.stdout.split()
     assert (word, fatal) == ("fault", "True")
@@ -367,6 +372,7 @@ async def test_the_server_answers_503_and_ends_with_status_70(tmp_path: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=unmeasured_environment(),
     )
     try:
         assert process.stdout is not None

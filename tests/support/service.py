@@ -78,3 +78,8 @@ def made_deployment(folder: Path) -> Deployment:
 def clean_environment() -> dict[str, str]:
     """This process's environment without settings of ours, which would leak into what is tested."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
+
+
+def unmeasured_environment() -> dict[str, str]:
+    """The same without coverage measurement: a process on a failing disk could not write its data, and would say so."""
+    return {name: value for name, value in clean_environment().items() if not name.startswith("COVERAGE_")}
