@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check fast lock docs-assets clean
+
+.PHONY: demo run test fast engines lock docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -17,10 +18,17 @@ test: .venv/ready  ## everything that CI runs
 fast: .venv/ready  ## the tests alone, without the slow ones and without coverage
 	@$(BIN)/python -m pytest tests -m "not slow"
 
+engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK
+	@PYTHON=$(PYTHON) scripts/engines
+
+COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --no-annotate --no-header
+
 lock: .venv/ready  ## resolve the locked versions anew
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-annotate --no-header --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) tests/support/emulator.in --output-file tests/support/emulator.lock
+	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets

@@ -14,6 +14,7 @@ from counterfoil.model.limits import LIFETIME_S_DEFAULT, LIFETIME_S_MAX, LIFETIM
 from counterfoil.model.usage import IssueLimits
 
 ENVIRONMENT_PREFIX = "COUNTERFOIL_"
+_KEY_REUSE_S_MAX = 24 * 3600
 _RETENTION_S_MAX = 30 * 24 * 3600
 
 
@@ -26,7 +27,17 @@ class Settings:
     store: str = ""
     """URL of the store; by default `counterfoil.db` in `data`. `memory:` keeps nothing."""
     keys: str = ""
-    """URL of the keys; by default `keyset.json` in `data`."""
+    """URL of the keys; by default `keyset.json` in `data`. `aws-kms:ARN?table=NAME` for keys that AWS KMS wraps."""
+    stage: str = ""
+    """Name of the deployment in the managed key's context, such as `prod`; readers of its audit log see it."""
+    epoch: int = 1
+    """Managed keys only: raising it retires every earlier key, so that a restored store accepts nothing issued before."""
+    strict_keys: bool = False
+    """Managed keys only: a key of its own for every passcode, one call to make it and one to open it."""
+    key_reuse_s: int = 300
+    """Managed keys only: how long one data key seals, in seconds."""
+    key_reuse_max: int = 1_000_000
+    """Managed keys only: how many passcodes one process seals under one data key."""
     credentials: str = ""
     """Path of the credential file; by default `credentials.json` in `data`."""
     host: str = "127.0.0.1"
@@ -103,6 +114,9 @@ class Settings:
             "issue_rate_per_s": self.issue_rate_per_s >= 0,
             "issue_burst": self.issue_burst >= 1,
             "outstanding_max": self.outstanding_max >= 0,
+            "epoch": 1 <= self.epoch < 2**31,
+            "key_reuse_s": 1 <= self.key_reuse_s <= _KEY_REUSE_S_MAX,
+            "key_reuse_max": self.key_reuse_max >= 1,
             "store_waiting_max": self.store_waiting_max >= 1,
             "log_level": self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"),
             "tls_cert and tls_key": bool(self.tls_cert) == bool(self.tls_key),
@@ -122,6 +136,9 @@ _RULES = {
     "issue_rate_per_s": "must not be negative",
     "issue_burst": "must be at least 1",
     "outstanding_max": "must not be negative",
+    "epoch": "must be 1 to 2147483647",
+    "key_reuse_s": f"must be 1 to {_KEY_REUSE_S_MAX}",
+    "key_reuse_max": "must be at least 1",
     "store_waiting_max": "must be at least 1",
     "log_level": "must be DEBUG, INFO, WARNING or ERROR",
     "tls_cert and tls_key": "must be given together",

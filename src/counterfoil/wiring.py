@@ -14,14 +14,14 @@ from counterfoil.core.issue import Issuance
 from counterfoil.core.revoke import Revocation
 from counterfoil.core.validate import Validation
 from counterfoil.credentials.credential_file import CredentialFile
-from counterfoil.keys.keyset_file import KeysetFile
-from counterfoil.keys.open_keys import open_keys
+from counterfoil.keys.open_keys import KeySettings, open_keys
+from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.credentials import Credentials
-from counterfoil.ports.keys import KeyProvider
+from counterfoil.ports.keys import KeyProvider, OwnKeys
 from counterfoil.ports.store import Store
 from counterfoil.settings import Settings
-from counterfoil.stores.open_store import open_store
+from counterfoil.stores.open_store import keeps_limits, open_store
 
 
 def system_now_us() -> int:
@@ -43,6 +43,8 @@ def assembled(
     keys: KeyProvider,
     credentials: Credentials,
     settings: Settings,
+    own_keys: OwnKeys | None = None,
+    issues_own_keys: bool = False,
     now_us: NowUs = system_now_us,
     token_bytes: TokenBytes = secrets.token_bytes,
     observer: Observer | None = None,
@@ -59,10 +61,11 @@ def assembled(
             token_bytes=token_bytes,
             service_context=service_context,
             limits=settings.issue_limits(),
+            own_keys=own_keys if issues_own_keys else None,
             lifetime_default_s=settings.lifetime_default_s,
             lifetime_max_s=settings.lifetime_max_s,
         ),
-        validation=Validation(store, keys, credentials, now_us, service_context),
+        validation=Validation(store, keys, credentials, now_us, service_context, own_keys),
         revocation=Revocation(store, keys),
         context_sealing=context_sealing,
         observer=observer or SilentObserver(),
@@ -76,11 +79,28 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
 
     It makes no key and no credential: starting without them is a mistake that must be seen.
     """
-    keys = open_keys(settings.keys_url)
-    epoch = keys.keyset().epoch if isinstance(keys, KeysetFile) else 1
+    keys = open_keys(settings.keys_url, key_settings(settings), system_now_us)
     credentials = CredentialFile(settings.credentials_path, system_now_us)
     credentials.records()
-    store = open_store(
+    store = opened_store(settings, keys.epoch, on_fatal)
+    return assembled(
+        store=store,
+        keys=keys.provider,
+        credentials=credentials,
+        settings=settings,
+        own_keys=keys.own_keys,
+        issues_own_keys=keys.issues_own_keys,
+        observer=observer,
+    )
+
+
+def opened_store(settings: Settings, epoch: int, on_fatal: Callable[[], None]) -> Store:
+    """The store that the settings name. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
+    if settings.issue_limits() is not None and not keeps_limits(settings.store_url):
+        raise Invalid(
+            "issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client"
+        )
+    return open_store(
         settings.store_url,
         now_us=system_now_us,
         retention_s=settings.retention_s,
@@ -88,4 +108,15 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
         waiting_max=settings.store_waiting_max,
         on_fatal=on_fatal,
     )
-    return assembled(store=store, keys=keys, credentials=credentials, settings=settings, observer=observer)
+
+
+def key_settings(settings: Settings, *, makes_keys: bool = True) -> KeySettings:
+    """What the settings say of managed keys."""
+    return KeySettings(
+        stage=settings.stage,
+        epoch=settings.epoch,
+        strict=settings.strict_keys,
+        reuse_s=settings.key_reuse_s,
+        reuse_max=settings.key_reuse_max,
+        makes_keys=makes_keys,
+    )

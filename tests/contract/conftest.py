@@ -7,13 +7,24 @@ import pytest
 import pytest_asyncio
 
 from counterfoil.ports.store import Store
-from tests.contract.engines import ENGINES, Engine, available
+from tests.contract.engines import ENGINES, DynamoDb, Engine, available
 from tests.support.clock import Clock
 
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return available(request.param)
+    engine = available(request.param)
+    if engine.name == "dynamodb":
+        DynamoDb.running = request.getfixturevalue("aws")
+    return engine
+
+
+@pytest.fixture
+def limited_engine(engine: Engine) -> Engine:
+    """An engine that keeps limits per client; the others are held to refusing them."""
+    if not engine.keeps_limits:
+        pytest.skip(f"{engine.name} keeps no limits per client, by decision 4")
+    return engine
 
 
 @pytest.fixture
@@ -27,3 +38,9 @@ async def store(engine: Engine, tmp_path: Path, clock: Clock) -> AsyncIterator[S
     opened = engine.opened(tmp_path, clock, 3600, False)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def limiting_store(limited_engine: Engine, store: Store) -> Store:
+    """A fresh store that keeps limits per client."""
+    return store

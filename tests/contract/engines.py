@@ -1,5 +1,6 @@
 """The stores that the contract is held against, each as a way to open one for a clock."""
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ import pytest
 
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
+from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
+from tests.support import emulator
+from tests.support.emulator import Emulator
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,10 @@ class Engine:
     name: str
     opened: Callable[[Path, NowUs, int, bool], Store]
     missing: Callable[[], str | None] = lambda: None
+    keeps_limits: bool = True
+    """Whether it keeps limits per client; one that does not refuses them."""
+    sweeps: bool = True
+    """Whether removing what is past retention is the store's own work, and not its engine's."""
 
 
 def _memory(_: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
@@ -30,14 +38,38 @@ def _sqlite(folder: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store
     return SqliteStore(folder / "counterfoil.db", now_us, retention_s=retention_s, broom=broom)
 
 
-ENGINES = (Engine("memory", _memory), Engine("sqlite", _sqlite))
+class DynamoDb:
+    """Fresh tables on one emulator, which the session's fixture starts and ends."""
+
+    running: Emulator | None = None
+    _numbers = itertools.count()
+
+    @classmethod
+    def opened(cls, _: Path, now_us: NowUs, retention_s: int, __: bool) -> Store:
+        assert cls.running is not None
+        table = f"counterfoils-{os.getpid()}-{next(cls._numbers)}"
+        cls.running.create_table(table)
+        client = cls.running.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 2})
+        return DynamoDbStore(client, table, now_us, retention_s=retention_s)
+
+
+ENGINES = (
+    Engine("memory", _memory),
+    Engine("sqlite", _sqlite),
+    Engine("dynamodb", DynamoDb.opened, emulator.missing, keeps_limits=False, sweeps=False),
+)
 
 
 def available(engine: Engine) -> Engine:
     """The engine; otherwise a skip with its reason on a laptop, and a failure in CI."""
-    reason = engine.missing()
+    unless_missing(engine.name, engine.missing())
+    return engine
+
+
+def unless_missing(name: str, reason: str | None) -> None:
+    """Skips with the reason on a laptop, and fails in CI."""
     if reason is None:
-        return engine
+        return
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{engine.name}: {reason}")
-    pytest.skip(f"{engine.name}: {reason}")
+        pytest.fail(f"{name}: {reason}")
+    pytest.skip(f"{name}: {reason}")

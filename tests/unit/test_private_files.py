@@ -10,7 +10,7 @@ import pytest
 
 from counterfoil.credentials.credential_file import CredentialEditor, CredentialFile
 from counterfoil.keys.keyset_file import KeysetEditor, KeysetFile
-from counterfoil.keys.open_keys import open_keys
+from counterfoil.keys.open_keys import KeySettings, open_keys
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.principal import Role
 from counterfoil.ports.credentials import CredentialsUnavailable
@@ -99,7 +99,7 @@ async def test_a_new_keyset_has_one_key_of_256_bits_and_is_never_overwritten(key
 
 
 async def test_a_provider_follows_its_file(keyset: KeysetEditor) -> None:
-    provider = open_keys(f"file:{keyset.path}")
+    provider = open_keys(f"file:{keyset.path}", KEY_SETTINGS, Clock()).provider
     with pytest.raises(KeysUnavailable, match="does not exist"):
         await provider.sealing_key()
     first = keyset.new().primary
@@ -171,7 +171,7 @@ def test_a_keyset_that_is_not_one_is_refused_without_showing_it(
 @pytest.mark.parametrize("url", ["", "file:", "file://host/path", "https://example.org/k", "keyset.json"])
 def test_keys_are_named_by_a_file_url(url: str) -> None:
     with pytest.raises(Invalid):
-        open_keys(url)
+        open_keys(url, KEY_SETTINGS, Clock())
 
 
 def test_no_repr_shows_key_material(keyset: KeysetEditor) -> None:

@@ -10,6 +10,7 @@
 from dataclasses import dataclass, field
 
 from counterfoil.core.context_sealing import ContextSealing
+from counterfoil.core.key_context import key_context
 from counterfoil.core.sealing import OneUseKeys, Purpose
 from counterfoil.core.seed_copy import sealed_copy
 from counterfoil.model.canonical import Binding
@@ -27,7 +28,7 @@ from counterfoil.model.passcode import Header, Passcode
 from counterfoil.model.principal import Principal
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.ambient import NowUs, TokenBytes
-from counterfoil.ports.keys import DataKey, KeyProvider
+from counterfoil.ports.keys import DataKey, KeyProvider, OwnKey, OwnKeys
 from counterfoil.ports.store import Store, StoreUnavailable
 
 # Each try is one write; a client that issues this many passcodes in as many microseconds is not real.
@@ -66,6 +67,8 @@ class Issuance:
     token_bytes: TokenBytes
     service_context: Context | None = None
     limits: IssueLimits | None = None
+    own_keys: OwnKeys | None = None
+    """Strict mode, when given: every passcode has a key of its own from the managed key."""
     lifetime_default_s: int = LIFETIME_S_DEFAULT
     lifetime_max_s: int = LIFETIME_S_MAX
 
@@ -89,7 +92,8 @@ class Issuance:
             # A new salt for every try: the same one under another timestamp would use a nonce twice.
             salt = self.token_bytes(SALT_BYTES)
             header = Header(key.key_id, timestamp_us + later_us, lifetime_s, salt)
-            passcode, counterfoil = self._made(key, header, binding, issuer, with_seed_copy)
+            own_key = await self._own_key(key, header, binding)
+            passcode, counterfoil = self._made(key, own_key, header, binding, issuer, with_seed_copy)
             stored = await self.store.insert(counterfoil, self.limits)
             if isinstance(stored, LimitReached):
                 return stored
@@ -109,11 +113,23 @@ class Issuance:
             return None
         return await self.context_sealing.opened(request.sealed_context, request.client_id)
 
+    async def _own_key(self, key: DataKey, header: Header, binding: Binding) -> OwnKey | None:
+        if self.own_keys is None:
+            return None
+        return await self.own_keys.fresh(key_context(key.material, header.timestamp_us, binding))
+
     def _made(
-        self, key: DataKey, header: Header, binding: Binding, issuer: Principal, with_seed_copy: bool
+        self,
+        key: DataKey,
+        own_key: OwnKey | None,
+        header: Header,
+        binding: Binding,
+        issuer: Principal,
+        with_seed_copy: bool,
     ) -> tuple[Passcode, Counterfoil]:
         otp = self.token_bytes(OTP_BYTES)
-        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
+        own_material = None if own_key is None else own_key.material
+        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt, own_material)
         passcode = Passcode(header, keys.seal(otp, binding.encoded(header.encoded())))
         tags = keys.tags(passcode, binding)
         counterfoil = Counterfoil(
@@ -125,6 +141,7 @@ class Issuance:
             contexts_tag=tags.contexts,
             transaction_tag=tags.transaction,
             issuer_id=issuer.credential_id,
-            seed_copy=sealed_copy(otp, key, header, binding, self.token_bytes) if with_seed_copy else None,
+            seed_copy=sealed_copy(otp, key, own_material, header, binding, self.token_bytes) if with_seed_copy else None,
+            wrapped_key=None if own_key is None else own_key.wrapped,
         )
         return passcode, counterfoil

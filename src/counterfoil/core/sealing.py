@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from counterfoil.model.canonical import Binding
 from counterfoil.model.passcode import Header, Passcode
@@ -23,6 +23,7 @@ _SHA256 = SHA256()
 _SEALING_KEY = slice(0, 32)
 _NONCE = slice(32, 44)
 _TAG_KEY = slice(44, 76)
+_STRICT = b"counterfoil/strict/v1"
 
 
 class Purpose(bytes, Enum):
@@ -47,11 +48,14 @@ class OneUseKeys:
 
     __slots__ = ("_nonce", "_seal", "_tagging")
 
-    def __init__(self, material: bytes, purpose: Purpose, salt: bytes) -> None:
+    def __init__(self, material: bytes, purpose: Purpose, salt: bytes, own_key: bytes | None = None) -> None:
         derived = HKDFExpand(_SHA256, 76, purpose + salt).derive(material)
+        self._tagging = HMAC(derived[_TAG_KEY], _SHA256)
+        if own_key is not None:
+            # Strict mode: the seal needs both keys, the tags only the shared one; so a stranger costs no call of the managed key.
+            derived = HKDF(_SHA256, 44, salt=derived[_SEALING_KEY], info=_STRICT).derive(own_key)
         self._seal = AESGCM(derived[_SEALING_KEY])
         self._nonce = derived[_NONCE]
-        self._tagging = HMAC(derived[_TAG_KEY], _SHA256)
 
     def seal(self, plaintext: bytes, associated_data: bytes) -> bytes:
         """Ciphertext and 16-byte tag. To be called once in the life of a salt."""

@@ -15,18 +15,20 @@ from counterfoil.ports.keys import DataKey
 _LAYOUT = struct.Struct(f">{KEY_ID_BYTES}sH{SALT_BYTES}s")
 
 
-def sealed_copy(otp: bytes, key: DataKey, header: Header, binding: Binding, token_bytes: TokenBytes) -> bytes:
+def sealed_copy(
+    otp: bytes, key: DataKey, own_key: bytes | None, header: Header, binding: Binding, token_bytes: TokenBytes
+) -> bytes:
     """The OTP, bound to all that its passcode is bound to, under a salt of its own."""
     salt = token_bytes(SALT_BYTES)
     copy_header = Header(key.key_id, header.timestamp_us, header.lifetime_s, salt)
-    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt)
+    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt, own_key)
     sealed = keys.seal(otp, binding.encoded(copy_header.encoded()))
     return _LAYOUT.pack(key.key_id, header.lifetime_s, salt) + sealed
 
 
-def opened_copy(copy: bytes, key: DataKey, timestamp_us: int, binding: Binding) -> bytes | None:
+def opened_copy(copy: bytes, key: DataKey, own_key: bytes | None, timestamp_us: int, binding: Binding) -> bytes | None:
     """The OTP, or None when the context is not what it was at issue."""
     key_id, lifetime_s, salt = _LAYOUT.unpack_from(copy)
     copy_header = Header(key_id, timestamp_us, lifetime_s, salt)
-    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt)
+    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt, own_key)
     return keys.unseal(copy[_LAYOUT.size :], binding.encoded(copy_header.encoded()))

@@ -9,6 +9,7 @@
 from dataclasses import dataclass, field
 
 from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
+from counterfoil.core.key_context import key_context
 from counterfoil.core.sealing import OneUseKeys, Purpose, equal_tags
 from counterfoil.core.seed_copy import opened_copy
 from counterfoil.model.canonical import Binding
@@ -20,7 +21,7 @@ from counterfoil.model.principal import Principal
 from counterfoil.model.verdict import Accepted, Reason, Refused, Verdict
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.credentials import Credentials
-from counterfoil.ports.keys import KeyProvider
+from counterfoil.ports.keys import DataKey, KeyProvider, KeysUnavailable, OwnKeys
 from counterfoil.ports.store import Store, StoreUnavailable
 
 # A write that is not applied finds the counterfoil changed for good (no state leads back), so two rounds suffice.
@@ -68,6 +69,7 @@ class Validation:
     credentials: Credentials
     now_us: NowUs
     service_context: Context | None = None
+    own_keys: OwnKeys | None = None
 
     async def validate(self, request: ValidationRequest, validator: Principal) -> Verdict:
         """The verdict. Raises StoreUnavailable, KeysUnavailable, CredentialsUnavailable and ClockDisagrees: unknown."""
@@ -118,6 +120,9 @@ class Validation:
         keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
         if not equal_tags(keys.passcode_tag(passcode, binding), counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
+        own_key = await self._own_key(counterfoil, key, binding)
+        if own_key is not None:
+            keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt, own_key)
         otp = keys.unseal(passcode.sealed_otp, binding.encoded(header.encoded()))
         if otp is not None:
             return _Fitted(counterfoil, None, otp)
@@ -134,8 +139,21 @@ class Validation:
         key = await self.keys.opening_key(counterfoil.key_id)
         if key is None:
             return Refused(Reason.KEY_RETIRED)
-        otp = opened_copy(counterfoil.seed_copy, key, ref.timestamp_us, binding) if counterfoil.seed_copy else None
+        otp = None
+        if counterfoil.seed_copy:
+            own_key = await self._own_key(counterfoil, key, binding)
+            otp = opened_copy(counterfoil.seed_copy, key, own_key, ref.timestamp_us, binding)
         return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp)
+
+    async def _own_key(self, counterfoil: Counterfoil, key: DataKey, binding: Binding) -> bytes | None:
+        """The passcode's own key, in strict mode. None also when the context is not the one it was made under: nothing unseals then."""
+        if counterfoil.wrapped_key is None:
+            return None
+        if self.own_keys is None:
+            raise KeysUnavailable("this passcode was issued in strict mode, and no managed key is set up")
+        return await self.own_keys.opened(
+            counterfoil.wrapped_key, key_context(key.material, counterfoil.timestamp_us, binding)
+        )
 
     async def _decided(self, fitted: "_Fitted", redemption: Redemption) -> Verdict:
         """Steps 4 to 8: judge, write, and judge again when somebody else's write came first."""

@@ -44,6 +44,8 @@ class Counterfoil:
     """The credential that issued it: revoking that credential with its passcodes revokes this one."""
     seed_copy: bytes | None = field(default=None, repr=False)
     """The OTP sealed once more, only for passcodes of the seed-compatible API; erased on redemption."""
+    wrapped_key: bytes | None = field(default=None, repr=False)
+    """The passcode's own key under the managed key, in strict mode; worthless without the passcode and the managed key."""
     state: State = State.ISSUED
     attempts: int = 0
     redemption: Redemption | None = None

@@ -1,5 +1,6 @@
-"""Where data keys come from. A key that is gone is an answer (None); a provider that cannot be asked is a fault."""
+"""Where keys come from. A key that is gone is an answer (None); a provider that cannot be asked is a fault."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,3 +25,24 @@ class KeyProvider(Protocol):
 
     async def opening_key(self, key_id: bytes) -> DataKey | None:
         """The key of that id, or None when it is unknown, retired, or of an earlier epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A 256-bit key for one passcode alone, and the same key as the managed key wraps it."""
+
+    material: bytes = field(repr=False)
+    wrapped: bytes = field(repr=False)
+
+
+class OwnKeys(Protocol):
+    """Strict mode: a managed key makes and opens one key per passcode, each time under the passcode's whole context.
+
+    Both verbs may raise KeysUnavailable. The context's values are digests: managed keys write it into their audit log.
+    """
+
+    async def fresh(self, key_context: Mapping[str, str]) -> OwnKey:
+        """A new key, to be opened only under the same context."""
+
+    async def opened(self, wrapped: bytes, key_context: Mapping[str, str]) -> bytes | None:
+        """The key's material, or None when the context is not the one it was made under."""

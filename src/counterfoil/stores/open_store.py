@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs
@@ -13,7 +13,7 @@ from counterfoil.stores.memory import MemoryStore
 def open_store(
     url: str, *, now_us: NowUs, retention_s: int, epoch: int, waiting_max: int, on_fatal: Callable[[], None]
 ) -> Store:
-    """The store that `url` names: `sqlite:///absolute/path`, `sqlite:relative/path` or `memory:`. Raises StoreUnfit."""
+    """The store that `url` names: `sqlite:…`, `dynamodb://TABLE[?region=…][&endpoint=…]` or `memory:`. Raises StoreUnfit, Invalid."""
     if url == "memory:":
         return MemoryStore(now_us, retention_s)
     if urlsplit(url).scheme == "sqlite":
@@ -28,7 +28,26 @@ def open_store(
             waiting_max=waiting_max,
             on_fatal=on_fatal,
         )
-    raise Invalid("store", "must be a URL that begins with sqlite: or memory:")
+    if urlsplit(url).scheme == "dynamodb":
+        return _dynamodb_store(url, now_us, retention_s, waiting_max)
+    raise Invalid("store", "must be a URL that begins with sqlite:, dynamodb: or memory:")
+
+
+def keeps_limits(url: str) -> bool:
+    """Whether the store that `url` names keeps limits per client: where an insert and an account are one step."""
+    return urlsplit(url).scheme != "dynamodb"
+
+
+def _dynamodb_store(url: str, now_us: NowUs, retention_s: int, waiting_max: int) -> Store:
+    from counterfoil.aws_calls import aws_client
+    from counterfoil.stores.dynamodb import DynamoDbStore
+
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    if not parts.netloc or parts.path or not options.keys() <= {"region", "endpoint"}:
+        raise Invalid("store", "must be dynamodb://TABLE, with ?region=… and &endpoint=… where the environment does not say them")
+    client = aws_client("dynamodb", options.get("region"), options.get("endpoint"))
+    return DynamoDbStore(client, parts.netloc, now_us, retention_s=retention_s, waiting_max=waiting_max)
 
 
 def sqlite_path(url: str) -> Path:

@@ -27,10 +27,10 @@ _USAGE_LOOKED_AT = 32
 
 _COLUMNS = (
     "client_id, timestamp_us, expires_at_us, key_id, passcode_tag, contexts_tag, transaction_tag, issuer_id,"
-    " seed_copy, state, attempts, redemption_id, redeemed_by, redeemed_at_us"
+    " seed_copy, wrapped_key, state, attempts, redemption_id, redeemed_by, redeemed_at_us"
 )
 _INSERT = f"""
-    INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
+    INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
     ON CONFLICT DO NOTHING RETURNING 1"""
 _FIND = f"SELECT {_COLUMNS} FROM counterfoils WHERE timestamp_us = :timestamp_us AND client_id = :client_id"
 _JUDGEABLE = """
@@ -161,6 +161,7 @@ class SqliteStore:
             counterfoil.transaction_tag,
             counterfoil.issuer_id,
             counterfoil.seed_copy,
+            counterfoil.wrapped_key,
         )
         return "stored" if connection.execute(_INSERT, values).fetchone() else "timestamp_taken"
 

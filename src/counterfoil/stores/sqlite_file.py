@@ -29,6 +29,7 @@ MIGRATIONS: Sequence[str] = (
         transaction_tag BLOB NOT NULL,
         issuer_id TEXT NOT NULL,
         seed_copy BLOB,
+        wrapped_key BLOB,
         state TEXT NOT NULL CHECK (state IN ('issued', 'redeemed', 'revoked', 'locked')),
         attempts INTEGER NOT NULL,
         redemption_id TEXT,

@@ -1,0 +1,214 @@
+"""Counterfoils in a DynamoDB table: single-item conditional writes in one Region. It never decides on what it read.
+
+One item a counterfoil, under a hash of client id and timestamp, so that a busy client is spread over all partitions. Every
+write goes through the SDK's own retries, under an id of its own that the item keeps: a condition that fails brings the item
+as it stands (`ALL_OLD`), and the id in it tells a write of this call, whose first answer was lost, from somebody else's.
+
+`ttl` is a broom and nothing else: DynamoDB may delete days late, and every decision looks at `expires_at` itself.
+The table keeps no limits per client: an exact account would cost a second write an issue (docs/decisions/0004).
+"""
+
+import secrets
+import struct
+from hashlib import sha256
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from counterfoil.aws_calls import WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
+from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.usage import IssueLimits, LimitReached
+from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
+
+PARTITION_KEY = "pk"
+TTL_ATTRIBUTE = "ttl"
+
+_WRITE_ID_BYTES = 8
+_NOT_THERE = "attribute_not_exists(pk)"
+# A counterfoil locks by its count reaching `locks_at`: one number that one update can move.
+_LIVE = (
+    "#state = :issued AND (attribute_not_exists(locks_at) OR attempts < locks_at)"
+    " AND (attribute_not_exists(write_id) OR write_id <> :write_id)"
+)
+_JUDGEABLE = f"{_LIVE} AND attempts < :attempts_max AND expires_at_us > :now_us"
+_STATE = {"#state": "state"}
+_ISSUED = {":issued": {"S": State.ISSUED.value}}
+
+Item = dict[str, dict[str, Any]]
+
+
+class DynamoDbStore:
+    """The store contract over one table. `client` is an SDK client of DynamoDB (see `aws_calls.aws_client`)."""
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        now_us: NowUs,
+        *,
+        retention_s: int = RETENTION_S_DEFAULT,
+        waiting_max: int = WAITING_MAX_DEFAULT,
+        token_bytes: TokenBytes = secrets.token_bytes,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._now_us = now_us
+        self._retention_us = retention_s * MICROSECONDS_PER_S
+        self._calls = AwsCalls(waiting_max=waiting_max)
+        self._token_bytes = token_bytes
+
+    async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
+        if limits is not None:
+            raise ValueError("a DynamoDB store keeps no limits per client")
+        try:
+            await self._asked(
+                self._client.put_item, Item=self._item(counterfoil), ConditionExpression=_NOT_THERE, **_WITH_OLD
+            )
+        except _ConditionFailed as failed:
+            # A tag is drawn with its passcode: an item with mine was put by this call, whose first answer was lost.
+            mine = failed.item is not None and failed.item["passcode_tag"]["B"] == counterfoil.passcode_tag
+            return "stored" if mine else "timestamp_taken"
+        return "stored"
+
+    async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
+        answer = await self._asked(self._client.get_item, Key=_key(ref), ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        return None if item is None else _counterfoil(item)
+
+    async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
+        return await self._change(
+            ref,
+            "SET #state = :redeemed, redemption_id = :id, redeemed_by = :by, redeemed_at_us = :now_us",
+            _JUDGEABLE,
+            {
+                ":redeemed": {"S": State.REDEEMED.value},
+                ":id": {"S": redemption.redemption_id},
+                ":by": {"S": redemption.principal},
+                ":attempts_max": {"N": str(attempts_max)},
+            },
+            erases_seed_copy=True,
+        )
+
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+        return await self._change(
+            ref,
+            "SET attempts = attempts + :one, locks_at = :attempts_max",
+            _JUDGEABLE,
+            {":one": {"N": "1"}, ":attempts_max": {"N": str(attempts_max)}},
+        )
+
+    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+        return await self._change(
+            ref, "SET #state = :revoked", _LIVE, {":revoked": {"S": State.REVOKED.value}}, erases_seed_copy=True
+        )
+
+    async def check_ready(self) -> None:
+        # A read of a key that no counterfoil has: it needs the table and the right to it, and changes nothing.
+        await self._asked(self._client.get_item, Key={PARTITION_KEY: {"B": b"ready?"}}, ConsistentRead=True)
+
+    async def close(self) -> None:
+        self._calls.close()
+
+    async def _change(
+        self, ref: CounterfoilRef, update: str, condition: str, values: Item, *, erases_seed_copy: bool = False
+    ) -> Outcome:
+        now_us = self._now_us()
+        write_id = self._token_bytes(_WRITE_ID_BYTES)
+        values = {**values, **_ISSUED, ":write_id": {"B": write_id}}
+        if ":now_us" in update + condition:
+            values[":now_us"] = {"N": str(now_us)}
+        # The copy goes; `of_seed` stays, so that it is still known how the passcode was made.
+        erasure = " REMOVE seed_copy" if erases_seed_copy else ""
+        try:
+            answer = await self._asked(
+                self._client.update_item,
+                Key=_key(ref),
+                UpdateExpression=f"{update}, write_id = :write_id{erasure}",
+                ConditionExpression=condition,
+                ExpressionAttributeNames=_STATE,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+                **_WITH_OLD,
+            )
+        except _ConditionFailed as failed:
+            if failed.item is None:
+                return Outcome(False, None, now_us)
+            applied_before = failed.item.get("write_id") == {"B": write_id}
+            return Outcome(applied_before, _counterfoil(failed.item), now_us)
+        return Outcome(True, _counterfoil(answer["Attributes"]), now_us)
+
+    async def _asked(self, call: Any, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = await self._calls.run(call, TableName=self._table, **arguments)
+        except AwsUnavailable as fault:
+            raise StoreUnavailable(str(fault), retry_after_s=2 if fault.throttled else 1) from fault
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise _ConditionFailed(error.response.get("Item")) from None
+            raise StoreUnavailable(f"the store refused the call: {error.response['Error']['Code']}") from error
+        return answer
+
+    def _item(self, counterfoil: Counterfoil) -> Item:
+        removable_at_s = -(-(counterfoil.expires_at_us + self._retention_us) // MICROSECONDS_PER_S)
+        item: Item = {
+            **_key(counterfoil.ref),
+            "client_id": {"S": counterfoil.client_id},
+            "timestamp_us": {"N": str(counterfoil.timestamp_us)},
+            "expires_at_us": {"N": str(counterfoil.expires_at_us)},
+            "key_id": {"B": counterfoil.key_id},
+            "passcode_tag": {"B": counterfoil.passcode_tag},
+            "contexts_tag": {"B": counterfoil.contexts_tag},
+            "transaction_tag": {"B": counterfoil.transaction_tag},
+            "issuer_id": {"S": counterfoil.issuer_id},
+            "state": {"S": State.ISSUED.value},
+            "attempts": {"N": "0"},
+            TTL_ATTRIBUTE: {"N": str(removable_at_s)},
+        }
+        if counterfoil.seed_copy is not None:
+            item["of_seed"] = {"BOOL": True}
+            item["seed_copy"] = {"B": counterfoil.seed_copy}
+        if counterfoil.wrapped_key is not None:
+            item["wrapped_key"] = {"B": counterfoil.wrapped_key}
+        return item
+
+
+_WITH_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+class _ConditionFailed(Exception):
+    """The condition did not hold; `item` is what stands there, None for nothing."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the condition did not hold")
+        self.item = item or None
+
+
+def _key(ref: CounterfoilRef) -> Item:
+    client = ref.client_id.encode()
+    return {PARTITION_KEY: {"B": sha256(struct.pack(">I", len(client)) + client + struct.pack(">Q", ref.timestamp_us)).digest()}}
+
+
+def _counterfoil(item: Item) -> Counterfoil:
+    attempts = int(item["attempts"]["N"])
+    state = State(item["state"]["S"])
+    if state is State.ISSUED and "locks_at" in item and attempts >= int(item["locks_at"]["N"]):
+        state = State.LOCKED
+    redeemed = "redemption_id" in item
+    return Counterfoil(
+        client_id=item["client_id"]["S"],
+        timestamp_us=int(item["timestamp_us"]["N"]),
+        expires_at_us=int(item["expires_at_us"]["N"]),
+        key_id=item["key_id"]["B"],
+        passcode_tag=item["passcode_tag"]["B"],
+        contexts_tag=item["contexts_tag"]["B"],
+        transaction_tag=item["transaction_tag"]["B"],
+        issuer_id=item["issuer_id"]["S"],
+        seed_copy=item.get("seed_copy", {"B": b""})["B"] if "of_seed" in item else None,
+        wrapped_key=item["wrapped_key"]["B"] if "wrapped_key" in item else None,
+        state=state,
+        attempts=attempts,
+        redemption=Redemption(item["redemption_id"]["S"], item["redeemed_by"]["S"]) if redeemed else None,
+        redeemed_at_us=int(item["redeemed_at_us"]["N"]) if redeemed else None,
+    )

@@ -1,0 +1,121 @@
+"""The AWS emulator (ministack) as a process of its own on loopback. It stands in for DynamoDB, KMS, Lambda and API Gateway."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".engines" / "emulator" / "bin" / "python"
+REGION = "eu-south-1"
+ACCOUNT = "000000000000"
+MISSING = "the AWS emulator is not installed: run `make engines`"
+# What the SDK needs to sign with; the emulator takes anything.
+SDK_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def missing() -> str | None:
+    """Why it cannot be used, or None."""
+    return None if PYTHON.exists() else MISSING
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator."""
+
+    url: str
+
+    def client(self, service: str, url: str | None = None, **config: Any) -> Any:
+        """An SDK client of one service, straight or through a proxy at `url`."""
+        session = botocore.session.get_session()
+        settings = {"connect_timeout": 2, "read_timeout": 5, "max_pool_connections": 64, **config}
+        return session.create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=url or self.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(**settings),
+        )
+
+    def create_table(self, name: str, kind: str = "B") -> None:
+        """A table as the stack makes them: one partition key, on demand."""
+        self.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": kind}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+@contextmanager
+def emulated(**environment: str) -> Iterator[Emulator]:
+    """An emulator on a free port, forgotten with all its processes when the block ends."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    folder = tempfile.mkdtemp(prefix="counterfoil-emulator-")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COVERAGE_", "PYTHON"))}
+    with Path(folder, "log").open("w") as log:
+        process = subprocess.Popen(
+            [str(PYTHON), "-m", "ministack"],
+            env={
+                **inherited,
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(port),
+                "MINISTACK_REGION": REGION,
+                "TMPDIR": folder,
+                **environment,
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Its functions are processes of its group: a busy one would outlive it.
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, process, Path(folder, "log"))
+        yield Emulator(url)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline_s = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/_ministack/ready", timeout=1).close()
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline_s, log.read_text()
+            time.sleep(0.05)
+        else:
+            return
