@@ -4,7 +4,8 @@ Settings come from `COUNTERFOIL_…` in the environment, over a TOML file (secti
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,27 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
     return replaced(loaded, overrides or {}).checked()
 
 
+def settings_from_environment(environment: Mapping[str, str]) -> Settings:
+    """The settings from `COUNTERFOIL_…` alone, without the library that reads files. Raises Invalid."""
+    values: dict[str, Any] = {}
+    for option in fields(Settings):
+        text = environment.get(ENVIRONMENT_PREFIX + option.name.upper())
+        if text is not None:
+            values[option.name] = _converted(option.name, text, type(option.default))
+    return Settings(**values).checked()
+
+
+def _converted(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise Invalid(name, "must be true or false")
+        return text == "true"
+    try:
+        return Path(text) if issubclass(kind, Path) else kind(text)
+    except ValueError:
+        raise Invalid(name, f"must be of type {kind.__name__}") from None
+
+
 def replaced(settings: Settings, overrides: dict[str, Any]) -> Settings:
     """The same settings with those overrides that are not None."""
-    from dataclasses import replace
-
     return replace(settings, **{name: value for name, value in overrides.items() if value is not None})

@@ -9,6 +9,8 @@ from counterfoil.api.app import Api
 from counterfoil.api.callers import by_bearer_credential
 from counterfoil.api.handlers import Handlers
 from counterfoil.api.observing import Observer, SilentObserver
+from counterfoil.api.routes import passcode_routes
+from counterfoil.api.service_routes import service_routes
 from counterfoil.core.context_sealing import ContextSealing
 from counterfoil.core.issue import Issuance
 from counterfoil.core.revoke import Revocation
@@ -31,9 +33,10 @@ def system_now_us() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service ready to be served, and the store that is to be closed after it."""
+    """A service ready to be served: its interface, what is behind it, and the store that is to be closed after it."""
 
     api: Api
+    handlers: Handlers
     store: Store
 
 
@@ -49,10 +52,39 @@ def assembled(
     token_bytes: TokenBytes = secrets.token_bytes,
     observer: Observer | None = None,
 ) -> Service:
-    """The service over given parts: what embedding, tests and Lambda use."""
+    """The service over given parts: what embedding and tests use."""
+    handlers = assembled_handlers(
+        store=store,
+        keys=keys,
+        credentials=credentials,
+        settings=settings,
+        own_keys=own_keys,
+        issues_own_keys=issues_own_keys,
+        now_us=now_us,
+        token_bytes=token_bytes,
+        observer=observer or SilentObserver(),
+    )
+    routes = passcode_routes(handlers, with_seed_routes=settings.seed_routes)
+    api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
+    return Service(api, handlers, store)
+
+
+def assembled_handlers(
+    *,
+    store: Store,
+    keys: KeyProvider,
+    credentials: Credentials,
+    settings: Settings,
+    own_keys: OwnKeys | None,
+    issues_own_keys: bool,
+    now_us: NowUs,
+    token_bytes: TokenBytes,
+    observer: Observer,
+) -> Handlers:
+    """What is behind every interface: the rules over the parts."""
     service_context = settings.parsed_service_context()
     context_sealing = ContextSealing(keys, now_us, token_bytes)
-    handlers = Handlers(
+    return Handlers(
         issuance=Issuance(
             store=store,
             keys=keys,
@@ -68,10 +100,8 @@ def assembled(
         validation=Validation(store, keys, credentials, now_us, service_context, own_keys),
         revocation=Revocation(store, keys),
         context_sealing=context_sealing,
-        observer=observer or SilentObserver(),
+        observer=observer,
     )
-    authenticate = by_bearer_credential(credentials)
-    return Service(Api(handlers, authenticate, with_seed_routes=settings.seed_routes), store)
 
 
 def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], None]) -> Service:
@@ -97,9 +127,7 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
 def opened_store(settings: Settings, epoch: int, on_fatal: Callable[[], None]) -> Store:
     """The store that the settings name. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
     if settings.issue_limits() is not None and not keeps_limits(settings.store_url):
-        raise Invalid(
-            "issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client"
-        )
+        raise Invalid("issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client")
     return open_store(
         settings.store_url,
         now_us=system_now_us,

@@ -186,7 +186,9 @@ async def test_the_cap_counts_concurrent_issues_exactly(limiting_store: Store, c
 
 
 @pytest.mark.parametrize("way", ["redeem", "revoke", "lock", "expire"])
-async def test_the_cap_is_given_back_when_a_passcode_is_outstanding_no_more(limiting_store: Store, clock: Clock, way: str) -> None:
+async def test_the_cap_is_given_back_when_a_passcode_is_outstanding_no_more(
+    limiting_store: Store, clock: Clock, way: str
+) -> None:
     first, second = _next(clock, 0), _next(clock, 1)
     assert await limiting_store.insert(first, CAP) == await limiting_store.insert(second, CAP) == "stored"
     assert isinstance(await limiting_store.insert(_next(clock, 2), CAP), LimitReached)

@@ -354,7 +354,7 @@ async def test_who_loses_the_race_is_judged_on_what_the_write_found(
     store.script = list(script)
     parts = made_parts(tmp_path, store=store, clock=clock)
     issued = await parts.issue()
-    validation = parts.service.api.handlers.validation
+    validation = parts.service.handlers.validation
     verdict = await validation.validate(ValidationRequest("1234", issued["passcode"], "mine"), BACKEND)
     if expected is None:
         assert isinstance(verdict, Accepted)
@@ -370,7 +370,7 @@ async def test_a_store_that_never_settles_is_a_fault(tmp_path: Path) -> None:
     parts = made_parts(tmp_path, store=store, clock=clock)
     issued = await parts.issue()
     with pytest.raises(StoreUnavailable):
-        await parts.service.api.handlers.validation.validate(ValidationRequest("1234", issued["passcode"], "mine"), BACKEND)
+        await parts.service.handlers.validation.validate(ValidationRequest("1234", issued["passcode"], "mine"), BACKEND)
 
 
 class AlwaysTaken(MemoryStore):

@@ -19,6 +19,7 @@ from counterfoil.private_file import PrivateFileProblem, exclusive, read_private
 from tests.support.clock import START_US, Clock
 
 DAY_US = 86_400_000_000
+KEY_SETTINGS = KeySettings(stage="test", epoch=1, strict=False, reuse_s=300, reuse_max=1000)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_a_new_keyset_has_one_key_of_256_bits_and_is_never_overwritten(key
 
 
 async def test_a_provider_follows_its_file(keyset: KeysetEditor) -> None:
-    provider = open_keys(f"file:{keyset.path}", KEY_SETTINGS, Clock()).provider
+    provider = KeysetFile(keyset.path)
     with pytest.raises(KeysUnavailable, match="does not exist"):
         await provider.sealing_key()
     first = keyset.new().primary

@@ -5,14 +5,14 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from time import perf_counter
 
 from counterfoil.api.callers import Authenticate
-from counterfoil.api.docs_page import DocsPage
-from counterfoil.api.handlers import Call, Handlers
+from counterfoil.api.handlers import Call
 from counterfoil.api.http import Request, Response, problem
-from counterfoil.api.openapi import openapi_document
-from counterfoil.api.routes import Route, seed_routes, service_routes, v1_routes
+from counterfoil.api.observing import Observer
+from counterfoil.api.routes import Route
 from counterfoil.core.judgement import ClockDisagrees
 from counterfoil.model.invalid import Invalid, SealedContextRefused
 from counterfoil.model.principal import Principal, Role
@@ -29,16 +29,12 @@ _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
 
 class Api:
-    """The whole interface of one service."""
+    """The interface of one service, or of one function of it: the routes that it is given, and no other."""
 
-    def __init__(self, handlers: Handlers, authenticate: Authenticate, *, with_seed_routes: bool = False) -> None:
-        docs = DocsPage()
-        seed = seed_routes(handlers) if with_seed_routes else ()
-        self.routes = (*v1_routes(handlers), *seed, *service_routes(handlers, docs))
-        self.openapi = docs.document = openapi_document(self.routes)
-        self.handlers = handlers
+    def __init__(self, routes: Sequence[Route], authenticate: Authenticate, observer: Observer) -> None:
+        self.routes = tuple(routes)
         self._authenticate = authenticate
-        self._observer = handlers.observer
+        self._observer = observer
         self._routes = {(route.method, route.path): route for route in self.routes}
         self._methods: dict[str, list[str]] = {}
         for route in self.routes:

@@ -22,3 +22,12 @@ def by_bearer_credential(credentials: Credentials) -> Authenticate:
         return None if match is None else await credentials.principal(match[1].decode())
 
     return authenticate
+
+
+def by_gateway_subject(credentials: Credentials) -> Authenticate:
+    """Takes the caller from what the gateway verified. Nobody who is not in the deployment's list has a role."""
+
+    async def authenticate(request: Request) -> Principal | None:
+        return None if request.gateway_subject is None else await credentials.principal(request.gateway_subject)
+
+    return authenticate

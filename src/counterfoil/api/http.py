@@ -24,6 +24,8 @@ class Request:
     headers: dict[bytes, bytes] = field(repr=False)
     body: bytes = field(repr=False)
     request_id: str
+    gateway_subject: str | None = None
+    """Who calls, by the word of a gateway that has verified it (see `entrypoints.lambda_events`); None where there is none."""
 
 
 @dataclass(slots=True)

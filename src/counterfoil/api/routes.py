@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from counterfoil.api.docs_page import DocsPage
-from counterfoil.api.handlers import Call, Handler, Handlers
-from counterfoil.api.http import Response, answer, content
+from counterfoil.api.handlers import Handler, Handlers
 from counterfoil.api.seed_handlers import SeedHandlers
 from counterfoil.model.principal import Role
 from counterfoil.wire import messages as wire
@@ -19,7 +17,7 @@ WITHDRAWERS = frozenset({Role.ISSUER, Role.VALIDATOR})
 SEALERS = frozenset({Role.VALIDATOR, Role.OPERATOR})
 ANYBODY: frozenset[Role] = frozenset()
 
-_FAULTS = (kinds.STORE_UNAVAILABLE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE)
+FAULTS = (kinds.STORE_UNAVAILABLE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,11 @@ class Route:
     problems: tuple[ProblemKind, ...] = ()
 
 
+def passcode_routes(handlers: Handlers, *, with_seed_routes: bool) -> tuple[Route, ...]:
+    """All that concerns passcodes."""
+    return (*v1_routes(handlers), *(seed_routes(handlers) if with_seed_routes else ()))
+
+
 def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
     """The passcode routes."""
     return (
@@ -64,7 +67,7 @@ def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
             " an unused passcode dies by itself.",
             body=wire.IssueBody,
             answer=wire.IssuedAnswer,
-            problems=(kinds.SEALED_CONTEXT_REFUSED, kinds.LIMIT_REACHED, *_FAULTS),
+            problems=(kinds.SEALED_CONTEXT_REFUSED, kinds.LIMIT_REACHED, *FAULTS),
         ),
         Route(
             method="POST",
@@ -78,7 +81,7 @@ def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
             body=wire.ValidateBody,
             answer=wire.AcceptedAnswer,
             takes_redemption_id=True,
-            problems=(kinds.PASSCODE_REFUSED, *_FAULTS, kinds.CLOCK_DISAGREES),
+            problems=(kinds.PASSCODE_REFUSED, *FAULTS, kinds.CLOCK_DISAGREES),
         ),
         Route(
             method="POST",
@@ -89,7 +92,7 @@ def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
             summary="Withdraw a passcode before it is redeemed",
             description="Repeating it is as good as once; a redeemed passcode is refused with 409.",
             body=wire.RevokeBody,
-            problems=(kinds.PASSCODE_REFUSED, *_FAULTS),
+            problems=(kinds.PASSCODE_REFUSED, *FAULTS),
         ),
         Route(
             method="POST",
@@ -100,7 +103,7 @@ def v1_routes(handlers: Handlers) -> tuple[Route, ...]:
             summary="Encrypt context for one client, to be passed on unread",
             body=wire.SealContextBody,
             answer=wire.SealedContextAnswer,
-            problems=_FAULTS[1:],
+            problems=FAULTS[1:],
         ),
     )
 
@@ -124,7 +127,7 @@ def seed_routes(handlers: Handlers) -> tuple[Route, ...]:
             summary="Issue a passcode, the reference sample's way",
             answer=wire.SeedGenerated,
             parameters=(client_id, device_id),
-            problems=(kinds.LIMIT_REACHED, *_FAULTS),
+            problems=(kinds.LIMIT_REACHED, *FAULTS),
         )
         for method in ("GET", "POST")
     ]
@@ -139,7 +142,7 @@ def seed_routes(handlers: Handlers) -> tuple[Route, ...]:
         answer=wire.SeedValidated,
         parameters=(client_id, timestamp, device_id, otp),
         takes_redemption_id=True,
-        problems=(kinds.PASSCODE_REFUSED, *_FAULTS, kinds.CLOCK_DISAGREES),
+        problems=(kinds.PASSCODE_REFUSED, *FAULTS, kinds.CLOCK_DISAGREES),
     )
     invalidate = Route(
         method="DELETE",
@@ -150,44 +153,6 @@ def seed_routes(handlers: Handlers) -> tuple[Route, ...]:
         summary="Withdraw a passcode, the reference sample's way",
         answer=wire.SeedInvalidated,
         parameters=(client_id, timestamp),
-        problems=(kinds.PASSCODE_REFUSED, *_FAULTS),
+        problems=(kinds.PASSCODE_REFUSED, *FAULTS),
     )
     return (*generate, validate, invalidate)
-
-
-def service_routes(handlers: Handlers, docs: DocsPage) -> tuple[Route, ...]:
-    """Health, metrics and documentation, open to anybody who reaches the port: they tell nothing of any passcode."""
-
-    async def healthz(_: Call) -> Response:
-        return answer(200, wire.HealthAnswer("ok"))
-
-    async def readyz(_: Call) -> Response:
-        await handlers.issuance.keys.sealing_key()
-        await handlers.issuance.store.check_ready()
-        return answer(200, wire.HealthAnswer("ok"))
-
-    async def metrics(_: Call) -> Response:
-        return content(*handlers.observer.exposition())
-
-    def get(path: str, handler: Handler, summary: str, content_type: str) -> Route:
-        return Route("GET", path, ANYBODY, handler, 200, summary, content_type=content_type)
-
-    return (
-        Route("GET", "/healthz", ANYBODY, healthz, 200, "Whether the process lives", answer=wire.HealthAnswer),
-        Route(
-            "GET",
-            "/readyz",
-            ANYBODY,
-            readyz,
-            200,
-            "Whether store and keys would serve now",
-            answer=wire.HealthAnswer,
-            problems=_FAULTS,
-        ),
-        get("/metrics", metrics, "Metrics in Prometheus' text format", "text/plain"),
-        get("/openapi.json", docs.openapi, "This interface as OpenAPI 3.1", "application/json"),
-        get("/docs", docs.page, "This interface to read and to try", "text/html"),
-        get("/docs/swagger-ui.css", docs.style, "The page's style", "text/css"),
-        get("/docs/swagger-ui-bundle.js", docs.library, "The page's library", "text/javascript"),
-        get("/docs/page.js", docs.script, "The page's script", "text/javascript"),
-    )

@@ -52,7 +52,7 @@ class OneUseKeys:
         derived = HKDFExpand(_SHA256, 76, purpose + salt).derive(material)
         self._tagging = HMAC(derived[_TAG_KEY], _SHA256)
         if own_key is not None:
-            # Strict mode: the seal needs both keys, the tags only the shared one; so a stranger costs no call of the managed key.
+            # Strict mode: the seal needs both keys, the tags only the shared one; a stranger costs no managed call.
             derived = HKDF(_SHA256, 44, salt=derived[_SEALING_KEY], info=_STRICT).derive(own_key)
         self._seal = AESGCM(derived[_SEALING_KEY])
         self._nonce = derived[_NONCE]

@@ -146,14 +146,12 @@ class Validation:
         return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp)
 
     async def _own_key(self, counterfoil: Counterfoil, key: DataKey, binding: Binding) -> bytes | None:
-        """The passcode's own key, in strict mode. None also when the context is not the one it was made under: nothing unseals then."""
+        """The passcode's own key, in strict mode; None also under another context, and then nothing unseals."""
         if counterfoil.wrapped_key is None:
             return None
         if self.own_keys is None:
             raise KeysUnavailable("this passcode was issued in strict mode, and no managed key is set up")
-        return await self.own_keys.opened(
-            counterfoil.wrapped_key, key_context(key.material, counterfoil.timestamp_us, binding)
-        )
+        return await self.own_keys.opened(counterfoil.wrapped_key, key_context(key.material, counterfoil.timestamp_us, binding))
 
     async def _decided(self, fitted: "_Fitted", redemption: Redemption) -> Verdict:
         """Steps 4 to 8: judge, write, and judge again when somebody else's write came first."""

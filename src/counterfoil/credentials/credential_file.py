@@ -87,8 +87,8 @@ class CredentialFile:
         """All of them, the revoked ones too. Raises CredentialsUnavailable."""
         return self._index().records
 
-    async def principal(self, secret: str) -> Principal | None:
-        caller = self._index().callers.get(sha256(secret.encode()).digest())
+    async def principal(self, presented: str) -> Principal | None:
+        caller = self._index().callers.get(sha256(presented.encode()).digest())
         if caller is None or not caller[1].is_live(self._now_us()):
             return None
         return caller[0]

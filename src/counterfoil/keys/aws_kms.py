@@ -67,7 +67,7 @@ class ManagedKey:
 
 
 class KmsOwnKeys:
-    """Strict mode over KMS (S2, S3): one `GenerateDataKey` per passcode, one `Decrypt` per validation, under its whole context."""
+    """Strict mode over KMS (S2, S3): one `GenerateDataKey` a passcode, one `Decrypt` a validation, under its whole context."""
 
     def __init__(self, kms: Any, deployment: KmsDeployment) -> None:
         self._managed = ManagedKey(kms, deployment)

@@ -12,8 +12,8 @@ class CredentialsUnavailable(Exception):
 class Credentials(Protocol):
     """The credentials of this deployment. Both verbs may raise CredentialsUnavailable."""
 
-    async def principal(self, secret: str) -> Principal | None:
-        """Whose secret this is, or None when it is nobody's, expired or revoked."""
+    async def principal(self, presented: str) -> Principal | None:
+        """Who presents this (a secret, or a subject that a gateway verified); None when it is nobody's, expired or revoked."""
 
     async def passcodes_are_revoked(self, credential_id: str) -> bool:
         """Whether that credential was revoked together with the passcodes that it issued."""

@@ -63,9 +63,7 @@ class DynamoDbStore:
         if limits is not None:
             raise ValueError("a DynamoDB store keeps no limits per client")
         try:
-            await self._asked(
-                self._client.put_item, Item=self._item(counterfoil), ConditionExpression=_NOT_THERE, **_WITH_OLD
-            )
+            await self._asked(self._client.put_item, Item=self._item(counterfoil), ConditionExpression=_NOT_THERE, **_WITH_OLD)
         except _ConditionFailed as failed:
             # A tag is drawn with its passcode: an item with mine was put by this call, whose first answer was lost.
             mine = failed.item is not None and failed.item["passcode_tag"]["B"] == counterfoil.passcode_tag
@@ -187,7 +185,9 @@ class _ConditionFailed(Exception):
 
 def _key(ref: CounterfoilRef) -> Item:
     client = ref.client_id.encode()
-    return {PARTITION_KEY: {"B": sha256(struct.pack(">I", len(client)) + client + struct.pack(">Q", ref.timestamp_us)).digest()}}
+    return {
+        PARTITION_KEY: {"B": sha256(struct.pack(">I", len(client)) + client + struct.pack(">Q", ref.timestamp_us)).digest()}
+    }
 
 
 def _counterfoil(item: Item) -> Counterfoil:

@@ -13,7 +13,7 @@ from counterfoil.stores.memory import MemoryStore
 def open_store(
     url: str, *, now_us: NowUs, retention_s: int, epoch: int, waiting_max: int, on_fatal: Callable[[], None]
 ) -> Store:
-    """The store that `url` names: `sqlite:…`, `dynamodb://TABLE[?region=…][&endpoint=…]` or `memory:`. Raises StoreUnfit, Invalid."""
+    """The store that `url` names: `sqlite:PATH`, `dynamodb://TABLE[?region=…]` or `memory:`. Raises StoreUnfit, Invalid."""
     if url == "memory:":
         return MemoryStore(now_us, retention_s)
     if urlsplit(url).scheme == "sqlite":
@@ -45,7 +45,9 @@ def _dynamodb_store(url: str, now_us: NowUs, retention_s: int, waiting_max: int)
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     if not parts.netloc or parts.path or not options.keys() <= {"region", "endpoint"}:
-        raise Invalid("store", "must be dynamodb://TABLE, with ?region=… and &endpoint=… where the environment does not say them")
+        raise Invalid(
+            "store", "must be dynamodb://TABLE, with ?region=… and &endpoint=… where the environment does not say them"
+        )
     client = aws_client("dynamodb", options.get("region"), options.get("endpoint"))
     return DynamoDbStore(client, parts.netloc, now_us, retention_s=retention_s, waiting_max=waiting_max)
 
