@@ -24,7 +24,8 @@ class PrivateFileProblem(Exception):
 def read_private_json(path: Path) -> Any:
     """The file's content. Raises PrivateFileProblem unless it is a regular file of mode 0600 (or 0400) with JSON in it."""
     try:
-        with path.open("rb") as file:
+        # Without waiting: a pipe in the file's place would otherwise hold up who asks.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o177:
                 raise PrivateFileProblem(f"{path} must be a file of mode 0600", f"chmod 600 {path}")
@@ -39,7 +40,11 @@ def read_private_json(path: Path) -> Any:
 
 
 def replace_private_json(path: Path, content: Any) -> None:
-    """Puts new content in place of the old: either is there whole after a crash, and only the owner can read it."""
+    """Puts new content in place of the old: either is there whole after a crash, and only the owner can read it.
+
+    A link is followed: the file that it names is replaced, for everybody who reads it.
+    """
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -66,9 +71,13 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, makes_folder: bool = False) -> Iterator[None]:
     """Keeps other processes from changing the file meanwhile. The lock is a file beside it, since it is replaced whole."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = path.resolve()
+    if makes_folder:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    elif not path.exists():
+        raise PrivateFileProblem(f"{path} does not exist")
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         flock(lock, LOCK_EX)

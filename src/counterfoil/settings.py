@@ -16,6 +16,7 @@ from counterfoil.model.usage import IssueLimits
 
 ENVIRONMENT_PREFIX = "COUNTERFOIL_"
 _KEY_REUSE_S_MAX = 24 * 3600
+_RATE_MAX = 1_000_000
 _RETENTION_S_MAX = 30 * 24 * 3600
 
 
@@ -98,12 +99,15 @@ class Settings:
         if not self.service_context:
             return None
         try:
-            pairs: Any = json.loads(self.service_context)
+            # As pairs, so that a name twice is seen.
+            pairs: Any = json.loads(self.service_context, object_pairs_hook=tuple)
         except ValueError:
             pairs = None
-        if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
+        if not isinstance(pairs, tuple) or not all(isinstance(value, str) for _, value in pairs):
             raise Invalid("service_context", "must be a JSON object of strings")
-        return checked_context(pairs, "service_context")
+        if len(dict(pairs)) != len(pairs):
+            raise Invalid("service_context", "must have no name twice")
+        return checked_context(dict(pairs), "service_context")
 
     def checked(self) -> "Settings":
         """The same settings. Raises Invalid, naming the setting and its rule."""
@@ -112,8 +116,8 @@ class Settings:
             "lifetime_default_s": LIFETIME_S_MIN <= self.lifetime_default_s <= self.lifetime_max_s,
             "retention_s": 0 <= self.retention_s <= _RETENTION_S_MAX,
             "port": 0 <= self.port <= 65535,
-            "issue_rate_per_s": self.issue_rate_per_s >= 0,
-            "issue_burst": self.issue_burst >= 1,
+            "issue_rate_per_s": self.issue_rate_per_s == 0 or 0.001 <= self.issue_rate_per_s <= _RATE_MAX,
+            "issue_burst": 1 <= self.issue_burst <= _RATE_MAX,
             "outstanding_max": self.outstanding_max >= 0,
             "epoch": 1 <= self.epoch < 2**31,
             "key_reuse_s": 1 <= self.key_reuse_s <= _KEY_REUSE_S_MAX,
@@ -134,8 +138,8 @@ _RULES = {
     "lifetime_default_s": f"must be {LIFETIME_S_MIN} to lifetime_max_s",
     "retention_s": f"must be 0 to {_RETENTION_S_MAX}",
     "port": "must be 0 to 65535",
-    "issue_rate_per_s": "must not be negative",
-    "issue_burst": "must be at least 1",
+    "issue_rate_per_s": f"must be 0, or 0.001 to {_RATE_MAX}",
+    "issue_burst": f"must be 1 to {_RATE_MAX}",
     "outstanding_max": "must not be negative",
     "epoch": "must be 1 to 2147483647",
     "key_reuse_s": f"must be 1 to {_KEY_REUSE_S_MAX}",
@@ -161,7 +165,7 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) 
         )
     except typed_settings.exceptions.InvalidSettingsError as error:
         raise Invalid("settings", "; ".join(str(cause) for cause in error.exceptions)) from None
-    except typed_settings.exceptions.InvalidOptionsError as error:
+    except (typed_settings.exceptions.ConfigFileLoadError, typed_settings.exceptions.InvalidOptionsError) as error:
         raise Invalid("settings", str(error)) from None
     return replaced(loaded, overrides or {}).checked()
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import resource
 import sqlite3
 import string
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from counterfoil.entrypoints import bounded_http
 from counterfoil.entrypoints.asgi import AsgiShell
+from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.stores.memory import MemoryStore
 from tests.support.clock import Clock
 from tests.support.load import Caller, Connection, Got, connections
@@ -202,6 +206,94 @@ async def test_every_answer_has_a_request_id_of_its_own(wire: Wire) -> None:
         ids = [(await connection.send("GET", "/nowhere", b"", {})).json["request_id"] for _ in range(20)]
     assert len(set(ids)) == 20
     assert set("".join(ids)) <= set(string.ascii_lowercase + string.digits + "_")
+
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: t\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"x: v\r\n" * 101 + b"\r\n",
+        HEAD + b"x: v\r\n" * 200_000,
+        HEAD + b"x-a: " + b"v" * 40_000,
+        b"GET /" + b"a" * 40_000,
+    ],
+    ids=["101 headers", "200,000 headers", "one long header", "a long path"],
+)
+async def test_a_head_that_is_too_large_is_refused_and_holds_nobody_up(wire: Wire, head: bytes) -> None:
+    async with connections(wire.running.url, 2) as (stranger, other):
+        stranger._writer.write(head)
+        got = await stranger.receive()
+        assert (got.status, got.json["code"]) == (431, "head_too_large")
+        assert (await other.send("GET", "/healthz", b"", {})).status == 200
+
+
+async def test_what_is_no_http_is_a_problem_with_a_request_id(wire: Wire) -> None:
+    for noise in (b"\x16\x03\x01\r\n\r\n", b"BREW / HTTP/1.1\r\n\r\n", HEAD + b"Content-Length: -1\r\n\r\n"):
+        async with connections(wire.running.url, 1) as (connection,):
+            connection._writer.write(noise)
+            got = await connection.receive()
+        assert (got.status, got.json["code"]) == (400, "invalid_request")
+        assert got.json["request_id"].startswith("req_")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"])
+async def test_a_head_that_does_not_come_is_given_up(tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.1)
+    parts = made_parts(tmp_path)
+    protocol = partial(BoundedProtocol, connections_max=2)
+    shell = AsgiShell(parts.service.api, parts.store.close)
+    server = uvicorn.Server(uvicorn.Config(shell, port=0, log_config=None, lifespan="on", http=protocol))  # type: ignore[arg-type]
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    async with connections(url, 2) as (connection, _):
+        connection._writer.write(sent)
+        got = await connection.receive()
+        assert (got.status, got.json["code"]) == (408, "request_timeout")
+        # On a connection that has been of use, the next head is timed as well.
+    async with connections(url, 1) as (connection,):
+        assert (await connection.send("GET", "/healthz", b"", {})).status == 200
+        connection._writer.write(b"GET /healthz")
+        assert (await connection.receive()).status == 408
+    async with connections(url, 3) as (first, _, third):
+        # One connection more than are served is hung up on; the others go on.
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await third.send("GET", "/healthz", b"", {})
+        assert (await first.send("GET", "/healthz", b"", {})).status == 200
+    server.should_exit = True
+    await serving
+
+
+async def test_strangers_who_hold_connections_open_do_not_stop_the_store(tmp_path: Path) -> None:
+    deployment = made_deployment(tmp_path / "data")
+    with deployment.serving() as running:
+        limit = 100
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        async with connections(running.url, 1) as (connection,):
+            issuer = Caller(connection, deployment.issuer)
+            passcode = (await issuer.issue(lifetime_s=600)).json["passcode"]
+            strangers = [await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2])) for _ in range(limit)]
+            await asyncio.sleep(0.2)
+            validator = Caller(connection, deployment.validator)
+            heard = await validator.validate(passcode, "mine")
+            for _, writer in strangers:
+                writer.close()
+            if heard.status == 503:
+                await asyncio.sleep(0.5)
+                heard = await validator.validate(passcode, "mine")
+            assert heard.status == 200
+        assert running.process.poll() is None
+
+
+async def test_a_health_check_may_ask_with_head(wire: Wire) -> None:
+    async with connections(wire.running.url, 1) as (connection,):
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/v1/passcodes", 405), ("/validateOtp", 404)):
+            connection._writer.write(f"HEAD {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+            head = await connection._reader.readuntil(b"\r\n\r\n")
+            assert int(head.split(b" ", 2)[1]) == status
 
 
 @pytest.mark.parametrize("sent", [b"", b"{"])

@@ -175,9 +175,52 @@ def test_limits_say_when_to_come_again(call: Call) -> None:
     assert caught.value.retry_after_s == 3
 
 
-@pytest.mark.parametrize(("header", "wait_s"), [(None, None), ("2", 2.0), ("86400", 5.0), ("soon", None), ("-1", None)])
-def test_a_server_cannot_make_the_client_wait_for_long(header: str | None, wait_s: float | None) -> None:
+@pytest.mark.parametrize(
+    ("header", "wait_s"), [(None, None), ("2", 2.0), ("86400", 86400.0), ("soon", None), ("-1", None), ("\u00b2", None)]
+)
+def test_what_a_server_asks_to_wait_is_told_as_it_is(header: str | None, wait_s: float | None) -> None:
     assert retry_after_s(Answer(503, b"", header)) == wait_s
+
+
+def test_a_server_cannot_make_the_client_wait_for_long(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("synchronous", "asynchronous"):
+        monkeypatch.setattr(f"counterfoil.client.{module}.RETRY_AFTER_S_MAX", 0.01)
+    with scripted_server(Reply(503, None, {"retry-after": "86400"})) as server, pytest.raises(ServiceUnavailable) as caught:
+        call(server.url, "issue", "1234")
+    assert caught.value.retry_after_s == 86400
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        Reply(401, _problem(401, "unauthenticated")),
+        Reply(404, b"no such page"),
+        Reply(429, _problem(429, "limit_reached"), {"retry-after": "3"}),
+        Reply(409, _problem(409, "passcode_refused", reason="key_retired")),
+        Reply(409, _problem(409, "passcode_refused", reason="unknown_passcode")),
+        Reply(200, b"no gzip", {"content-encoding": "gzip"}),
+        Reply(503, None, {"retry-after": "\u00b2"}),
+    ],
+    ids=["401", "404", "429", "key_retired", "unknown_passcode", "bad gzip", "odd Retry-After"],
+)
+def test_after_a_lost_answer_nothing_but_a_verdict_ends_the_doubt(call: Call, then: Reply) -> None:
+    with scripted_server(Reply(dropped=True), then) as server, pytest.raises(VerdictUnknown) as caught:
+        call(server.url, "validate", "1234", "cf1_x")
+    assert caught.value.redemption_id == server.asked[0].headers["idempotency-key"]
+
+
+def test_after_a_lost_answer_a_verdict_is_a_verdict(call: Call) -> None:
+    refusal = Reply(409, _problem(409, "passcode_refused", reason="expired"))
+    with scripted_server(Reply(dropped=True), refusal) as server, pytest.raises(PasscodeRefused):
+        call(server.url, "validate", "1234", "cf1_x")
+
+
+def test_a_transaction_too_deep_to_spell_is_the_callers_mistake(call: Call) -> None:
+    deep: Any = None
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(RequestInvalid):
+        call("http://127.0.0.1:1", "issue", "1234", transaction=deep)
 
 
 def test_revoking_and_sealing_go_their_ways(call: Call) -> None:

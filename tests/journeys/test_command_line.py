@@ -214,6 +214,9 @@ def test_a_service_does_not_start_without_keys_or_credentials_and_makes_none(lin
         ({"COUNTERFOIL_CONFIG": "nowhere.toml"}, "config"),
         ({"COUNTERFOIL_TLS_CERT": "cert.pem"}, "tls_cert"),
         ({"COUNTERFOIL_TLS_CERT": "no.pem", "COUNTERFOIL_TLS_KEY": "no.pem"}, "tls_cert"),
+        ({"COUNTERFOIL_SERVICE_CONTEXT": '{"stage": "a", "stage": "b"}'}, "service_context"),
+        ({"COUNTERFOIL_ISSUE_RATE_PER_S": "1e-10"}, "issue_rate_per_s"),
+        ({"COUNTERFOIL_CONFIG": "/dev/null/settings.toml"}, "config"),
         ({"COUNTERFOIL_HOST": "0.0.0.0"}, "host"),
         ({"COUNTERFOIL_HOST": "payments.example"}, "host"),
     ],
@@ -243,6 +246,22 @@ def test_settings_come_from_a_file_below_the_environment(line: CommandLine) -> N
     assert [says.rpartition("lifetime ")[2] for says in settings] == ["60 s", "7 s", "8 s"]
     (line.folder / "wrong.toml").write_text("[counterfoil]\nlifetyme = 7\n")
     assert line.run("keyset", "list", "--config", "wrong.toml").status == 2
+
+
+def test_what_cannot_be_read_is_invalid_and_no_traceback(line: CommandLine) -> None:
+    made_deployment(Path(line.environment["COUNTERFOIL_DATA"]))
+    (line.folder / "noise").write_bytes(b"\xff\xfe")
+    (line.folder / "broken.toml").write_text("[counterfoil\n")
+    at = {"COUNTERFOIL_URL": "http://127.0.0.1:1", "COUNTERFOIL_CREDENTIAL": "cfi_x"}
+    for words in (
+        ("serve", "--port", "0", "--tls-cert", "noise", "--tls-key", "noise"),
+        ("keyset", "list", "--config", "broken.toml"),
+        ("backup", "/etc/passwd/x"),
+        ("issue", "1234", "--transaction", "@."),
+        ("issue", "1234", "--credential-file", "noise"),
+    ):
+        refused = line.run(*words, **at)
+        assert (refused.status, "Traceback" in refused.err) == (2, False), (words, refused)
 
 
 def _all_commands() -> list[tuple[str, ...]]:

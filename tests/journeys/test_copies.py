@@ -5,6 +5,8 @@ import json
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -14,7 +16,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 from tests.support.load import Caller, connections, shared_out
-from tests.support.service import Deployment, made_deployment
+from tests.support.service import Deployment, made_deployment, unmeasured_environment
 
 PASSCODES = 1000
 
@@ -155,3 +157,39 @@ def test_the_store_that_was_there_is_kept(deployment: Deployment, line: CommandL
     kept = [path for path in deployment.folder.iterdir() if "before-restore" in path.name]
     assert len(kept) == 1
     assert str(kept[0]) in restored.err
+
+
+def test_a_restore_that_is_killed_at_any_moment_leaves_a_store_or_a_refusal(deployment: Deployment, line: CommandLine) -> None:
+    """Killed before each rename: never is there no store, which a service would take for a new deployment's."""
+    with deployment.serving():
+        line.succeed("backup", "copy.db")
+    killed = (
+        "import os, pathlib, sys\n"
+        "calls, moment = [0], int(sys.argv[1])\n"
+        "def counted(call):\n"
+        "    def either(*arguments, **named):\n"
+        "        calls[0] += 1\n"
+        "        if calls[0] == moment: os._exit(9)\n"
+        "        return call(*arguments, **named)\n"
+        "    return either\n"
+        "os.link = counted(os.link); os.fsync = counted(os.fsync); pathlib.Path.replace = counted(pathlib.Path.replace)\n"
+        "from counterfoil.entrypoints.cli import main\n"
+        "sys.argv[1:] = ['restore', 'copy.db']\n"
+        "main()\n"
+    )
+    for moment in range(1, 20):
+        done = subprocess.run(
+            [sys.executable, "-c", killed, str(moment)],
+            cwd=line.folder,
+            env={**unmeasured_environment(), **line.environment},
+            capture_output=True,
+            check=False,
+        )
+        assert (deployment.folder / "counterfoil.db").exists(), moment
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9, done.stderr
+    assert moment > 3
+    line.succeed("restore", "copy.db")
+    with deployment.serving():
+        pass

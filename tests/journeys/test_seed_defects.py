@@ -187,11 +187,18 @@ async def test_a_generated_passcode_is_also_good_for_the_native_route(parts: Par
     assert (await parts.validate(otp, context={"device_id": "d-9"})).status == 200
 
 
-async def test_five_wrong_devices_lock_it(parts: Parts) -> None:
-    stamp, _ = await _generated(parts, "clientId=1234&deviceId=d-9")
+async def test_five_wrong_devices_lock_it_for_who_presents_it(parts: Parts) -> None:
+    stamp, otp = await _generated(parts, "clientId=1234&deviceId=d-9")
     for _ in range(5):
-        assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=x")) == "context_mismatch"
+        assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=x&otp={otp}")) == "context_mismatch"
     assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=d-9")) == "locked"
+
+
+async def test_who_only_names_it_can_lock_nothing(parts: Parts) -> None:
+    stamp, _ = await _generated(parts, "clientId=1234&deviceId=d-9")
+    for _ in range(20):
+        assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=x")) == "context_mismatch"
+    assert (await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=d-9")).status == 200
 
 
 async def test_the_second_copy_of_the_otp_is_erased_with_redemption(parts: Parts) -> None:
@@ -232,6 +239,9 @@ async def test_a_retired_keys_passcode_is_refused_without_being_presented(parts:
         "clientId=1234&sub=1234&timestamp=1",
         "clientId=1234&timestamp=1&createdAt=1",
         "clientId=%FF&timestamp=1",
+        "clientId=%&timestamp=1",
+        "clientId=12%3&timestamp=1",
+        "clientId=%zz&timestamp=1",
         "clientId=%00&timestamp=1",
         "clientId=1234&timestamp=1&deviceId=%0A",
         "clientId=1234&timestamp",

@@ -129,3 +129,27 @@ def test_dev_is_free_of_rate_limits_and_caps(tmp_path: Path) -> None:
     with _developing(tmp_path / "dev") as service, Client(service["url"], service["issuer"]) as client_side:
         for _ in range(1200):
             client_side.issue("1234")
+
+
+def test_dev_starts_again_after_its_credential_was_revoked(tmp_path: Path) -> None:
+    with _developing(tmp_path / "dev"):
+        pass
+    CommandLine(tmp_path).succeed("credential", "revoke", "dev-issuer", "--data", str(tmp_path / "dev"))
+    with _developing(tmp_path / "dev") as service, Client(service["url"], service["issuer"]) as client_side:
+        client_side.issue("1234")
+
+
+def test_a_validation_that_is_interrupted_does_not_say_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [*COUNTERFOIL, "validate", "1234", "cf1_x", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}"],
+            env={**clean_environment(), "COUNTERFOIL_CREDENTIAL": "cfv_x"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said

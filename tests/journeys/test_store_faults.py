@@ -539,7 +539,7 @@ async def test_a_lock_that_is_never_released_is_unavailable_and_not_final(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_file, "LOCK_WAIT_S", 0.05)
-    monkeypatch.setattr(sqlite_file.Patience.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(group_commit, "LOCK_WAIT_S", 0.05)
     told = Told()
     path = tmp_path / "counterfoil.db"
     store = SqliteStore(path, Clock(), on_fatal=told)

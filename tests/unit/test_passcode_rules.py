@@ -16,7 +16,7 @@ from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.model.verdict import Accepted, Reason, Refused
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.memory import MemoryStore
-from tests.support.clock import Clock
+from tests.support.clock import START_US, Clock
 from tests.support.parts import Parts, decoded, made_parts, reason
 
 PAYMENT = {"amount": "10.00", "payee": "Anna"}
@@ -389,3 +389,30 @@ async def test_a_store_without_a_free_timestamp_is_a_fault_and_not_an_endless_lo
 
 def test_a_disagreeing_clock_is_an_exception_of_its_own() -> None:
     assert not issubclass(ClockDisagrees, StoreUnavailable)
+
+
+# -- a row that was written to by somebody else --
+
+
+@pytest.mark.parametrize("change", [{"expires_at_us": START_US + 600_000_000}, {"issuer_id": "somebody-else"}])
+async def test_a_row_whose_expiry_or_issuer_was_changed_belongs_to_no_passcode(tmp_path: Path, change: dict[str, Any]) -> None:
+    clock = Clock()
+    store = MemoryStore(clock)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    issued = await parts.issue()
+    ref = CounterfoilRef("1234", issued["timestamp"])
+    store._counterfoils[ref] = replace(store._counterfoils[ref], **change)
+    clock.advance_s(61 if "expires_at_us" in change else 0)
+    assert reason(await parts.validate(issued["passcode"])) == "unknown_passcode"
+
+
+async def test_a_generated_passcode_whose_row_says_another_expiry_is_not_accepted(tmp_path: Path) -> None:
+    clock = Clock()
+    store = MemoryStore(clock)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    generated = decoded(await parts.ask("GET", "/generateOtp", query="clientId=1234", role="issuer"))
+    ref = CounterfoilRef("1234", generated["timestamp"])
+    store._counterfoils[ref] = replace(store._counterfoils[ref], expires_at_us=START_US + 600_000_000)
+    clock.advance_s(61)
+    query = f"clientId=1234&timestamp={generated['timestamp']}"
+    assert (await parts.ask("GET", "/validateOtp", query=query, role="validator")).status == 409

@@ -1,6 +1,7 @@
 """Keyset and credential files: private, whole after a crash, never telling their content."""
 
 import json
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -84,11 +85,31 @@ def test_a_replacement_that_fails_leaves_the_old_content(tmp_path: Path) -> None
 
 def test_editing_holds_a_lock_and_makes_the_folder_private(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
-    with exclusive(path):
+    with pytest.raises(PrivateFileProblem, match="does not exist"), exclusive(path):
+        pass
+    assert not path.parent.exists()
+    with exclusive(path, makes_folder=True):
         assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_pipe_in_a_files_place_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    with pytest.raises(PrivateFileProblem, match="must be a file"):
+        read_private_json(path)
+
+
 # -- keysets --
+
+
+def test_a_keyset_behind_a_link_is_changed_where_it_is(tmp_path: Path) -> None:
+    real = KeysetEditor(tmp_path / "real.json", Clock(), secrets.token_bytes)
+    before = real.new()
+    link = tmp_path / "keyset.json"
+    link.symlink_to("real.json")
+    rotated = KeysetEditor(link, Clock(), secrets.token_bytes).rotate()
+    assert link.is_symlink()
+    assert real.read() == rotated != before
 
 
 async def test_a_new_keyset_has_one_key_of_256_bits_and_is_never_overwritten(keyset: KeysetEditor) -> None:
@@ -247,8 +268,7 @@ async def test_a_revoked_credential_is_nobody_at_once_and_for_ever(credentials: 
 
 
 async def test_a_credential_that_the_file_does_not_know_vouches_for_nothing(credentials: CredentialEditor) -> None:
-    credentials.ensure_file()
-    credentials.ensure_file()
+    credentials.create("known", Role.VALIDATOR)
     assert await CredentialFile(credentials.path, Clock()).passcodes_are_revoked("gone") is True
 
 

@@ -151,6 +151,14 @@ def test_giving_back_what_was_never_counted_harms_nothing() -> None:
     assert usage.take(IssueLimits(0, 1, 1), START_US, START_US + 1) is None
 
 
+def test_a_clock_that_goes_back_does_not_stop_a_client() -> None:
+    usage, limits = Usage(), IssueLimits(rate_per_s=10, burst=5, outstanding_max=0)
+    assert usage.take(limits, START_US, START_US + 60_000_000) is None
+    an_hour_before_us = START_US - 3_600_000_000
+    reached = usage.take(limits, an_hour_before_us, an_hour_before_us + 60_000_000)
+    assert reached is None or reached.retry_after_s == 1
+
+
 def test_waiting_as_long_as_told_is_enough_and_is_never_nothing() -> None:
     limits, usage = IssueLimits(0.5, 1, 0), Usage()
     assert usage.take(limits, START_US, START_US) is None

@@ -18,6 +18,7 @@ DATA_KEY = bytes(range(32))
 KEY_ID = bytes.fromhex("5f0c6a21")
 TIMESTAMP_US = 1795410340123456
 LIFETIME_S = 60
+ISSUER_ID = "c0ffee"
 
 
 def hkdf_expand(key: bytes, info: bytes, length: int) -> bytes:
@@ -111,7 +112,8 @@ def passcode_vector(name: str, number: int, **bound: Any) -> dict[str, Any]:
         "transaction_digest": None if digest is None else digest.hex(),
         "associated_data": associated_data.hex(),
         "passcode": "cf1_" + base64url(header + sealed),
-        "passcode_tag": tag(b"passcode", sealed),
+        "issuer_id": ISSUER_ID,
+        "passcode_tag": tag(b"passcode", field(0x07, ISSUER_ID.encode()) + sealed),
         "contexts_tag": tag(b"contexts", contexts),
         "transaction_tag": tag(b"transaction", transaction),
     }

@@ -20,11 +20,11 @@ class Request:
 
     method: str
     path: str
-    query: bytes
+    query: bytes = field(repr=False)
     headers: dict[bytes, bytes] = field(repr=False)
     body: bytes = field(repr=False)
     request_id: str
-    gateway_subject: str | None = None
+    gateway_subject: str | None = field(default=None, repr=False)
     """Who calls, by the word of a gateway that has verified it (see `entrypoints.lambda_events`); None where there is none."""
 
 

@@ -3,6 +3,7 @@
 Only for passcodes made by `generateOtp`. Query strings are read here and logged nowhere.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -23,6 +24,7 @@ from counterfoil.wire.problems import FORBIDDEN
 # The sample's first version said `sub` and `createdAt`.
 _OTHER_NAMES = {"sub": "clientId", "createdAt": "timestamp"}
 _TIMESTAMP_DIGITS_MAX = 19
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ class SeedHandlers:
 def _parameters(call: Call, *, required: set[str], optional: set[str]) -> dict[str, str]:
     if call.request.body:
         raise Invalid("body", "must be empty: this route takes query parameters")
+    if _BAD_ESCAPE.search(call.request.query):
+        # The library would take it as it stands, and one client id would have two spellings.
+        raise Invalid("query", "must be name=value pairs in URL encoding")
     try:
         pairs = parse_qsl(call.request.query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
     except ValueError:

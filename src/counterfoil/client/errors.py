@@ -34,7 +34,9 @@ class LimitReached(CounterfoilError):
 
 
 class ServiceUnavailable(CounterfoilError):
-    """No decision could be had, after all tries."""
+    """No decision could be had, after all tries. `retry_after_s` is what the service asked for, if it did."""
+
+    retry_after_s: float | None = None
 
 
 class VerdictUnknown(ServiceUnavailable):

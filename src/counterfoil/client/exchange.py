@@ -30,7 +30,8 @@ ABSENT: Final = UNSET
 
 # A proxy's own answers for "the service did not answer" are as good as none.
 _PASSING_STATUSES = frozenset({408, 500, 502, 503, 504})
-_RETRY_AFTER_S_MAX = 5.0
+# These say nothing of what an earlier try, whose answer never came, has done.
+_MAY_HIDE_AN_ACCEPTANCE = frozenset({"key_retired", "unknown_passcode"})
 
 
 def new_redemption_id() -> str:
@@ -76,6 +77,13 @@ class Exchange(Generic[A]):
             return self._decoded(answer)
         raise self._error(answer)
 
+    def after_doubt(self, error: CounterfoilError) -> CounterfoilError:
+        """The error after a try without an answer: that one may have been accepted, and this one does not undo it."""
+        decided = isinstance(error, PasscodeRefused) and error.reason not in _MAY_HIDE_AN_ACCEPTANCE
+        if self.redemption_id is None or decided or isinstance(error, VerdictUnknown):
+            return error
+        return self.unavailable(f"an earlier try went without an answer, and then: {error}")
+
     def unavailable(self, message: str, request_id: str | None = None) -> ServiceUnavailable:
         """The error for no decision."""
         if self.redemption_id is not None:
@@ -110,15 +118,16 @@ class Exchange(Generic[A]):
         if answer.status == 429:
             return LimitReached(detail, request_id, retry_after_s(answer) or 1.0)
         if answer.status in _PASSING_STATUSES or not 400 <= answer.status < 500:
-            return self.unavailable(detail, request_id)
+            unavailable = self.unavailable(detail, request_id)
+            unavailable.retry_after_s = retry_after_s(answer)
+            return unavailable
         return RequestInvalid(detail, request_id)
 
 
 def retry_after_s(answer: Answer) -> float | None:
-    """How long the service asks to wait, within reason; None when it does not say."""
-    if answer.retry_after is None or not answer.retry_after.isdigit():
-        return None
-    return min(float(answer.retry_after), _RETRY_AFTER_S_MAX)
+    """How long the service asks to wait; None when it does not say."""
+    text = answer.retry_after
+    return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def issue_exchange(
@@ -193,7 +202,7 @@ def _encoded(body: dict[str, Any], transaction: Any) -> bytes:
         # Not msgspec: it would turn a Decimal into a string here, and another backend's library would not.
         text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_not_json)
         return text.encode()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise RequestInvalid("the transaction must be made of JSON values: send amounts as strings") from None
 
 

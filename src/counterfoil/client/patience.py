@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 _FIRST_WAIT_S = 0.05
 _WAIT_S_MAX = 1.0
+# A service that asks for more patience than this is asked again sooner all the same.
+RETRY_AFTER_S_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """At most `tries` questions, each of which may take `timeout_s`."""
+    """At most `tries` questions; `timeout_s` bounds each wait for the network."""
 
     timeout_s: float
     tries: int

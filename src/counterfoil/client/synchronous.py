@@ -9,19 +9,18 @@ from typing import Any, Self, TypeVar
 import httpx2
 from msgspec import Struct
 
-from counterfoil.client.errors import ServiceUnavailable
+from counterfoil.client.errors import CounterfoilError, ServiceUnavailable
 from counterfoil.client.exchange import (
     ABSENT,
     Answer,
     Exchange,
     authorization,
     issue_exchange,
-    retry_after_s,
     revoke_exchange,
     seal_context_exchange,
     validate_exchange,
 )
-from counterfoil.client.patience import Patience
+from counterfoil.client.patience import RETRY_AFTER_S_MAX, Patience
 from counterfoil.wire.messages import AcceptedAnswer, IssuedAnswer, SealedContextAnswer
 
 A = TypeVar("A", bound=Struct | None)
@@ -31,7 +30,8 @@ class Client:
     """A connection to one service under one credential. Safe to share between threads; close it, or use `with`.
 
     Every verb raises CredentialRefused, RequestInvalid and ServiceUnavailable. What may be asked again is asked again,
-    up to `tries` times of `timeout_s` seconds each. `tls` is for a private certificate authority or a client certificate.
+    up to `tries` times; `timeout_s` bounds each wait for the network, not their sum.
+    `tls` is for a private certificate authority or a client certificate.
     """
 
     def __init__(
@@ -111,21 +111,26 @@ class Client:
 
     def _asked(self, exchange: Exchange[A]) -> A:
         waits_s = self._patience.waits_s()
+        in_doubt = False
         while True:
-            asked_to_wait_s = None
             try:
                 answer = self._answer(exchange)
-                asked_to_wait_s = retry_after_s(answer)
                 return exchange.result(answer)
-            except ServiceUnavailable:
+            except ServiceUnavailable as unavailable:
                 wait_s = next(waits_s, None)
                 if wait_s is None:
                     raise
-            time.sleep(max(wait_s, asked_to_wait_s or 0))
+                asked_to_wait_s = unavailable.retry_after_s or 0
+                in_doubt = True
+            except CounterfoilError as error:
+                if not in_doubt:
+                    raise
+                raise exchange.after_doubt(error) from error
+            time.sleep(max(wait_s, min(asked_to_wait_s, RETRY_AFTER_S_MAX)))
 
     def _answer(self, exchange: Exchange[A]) -> Answer:
         try:
             response = self._http.post(exchange.path, content=exchange.body, headers=exchange.headers())
-        except httpx2.TransportError as cause:
+        except httpx2.RequestError as cause:
             raise exchange.unavailable(f"no answer: {type(cause).__name__}") from cause
         return Answer(response.status_code, response.content, response.headers.get("retry-after"))

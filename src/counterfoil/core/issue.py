@@ -40,9 +40,9 @@ class IssueRequest:
     """What the client application asks for. `lifetime_s=None` takes the default."""
 
     client_id: str
-    context: Context | None = None
-    sealed_context: str | None = None
-    transaction_digest: bytes | None = None
+    context: Context | None = field(default=None, repr=False)
+    sealed_context: str | None = field(default=None, repr=False)
+    transaction_digest: bytes | None = field(default=None, repr=False)
     lifetime_s: int | None = None
 
 
@@ -131,7 +131,7 @@ class Issuance:
         own_material = None if own_key is None else own_key.material
         keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt, own_material)
         passcode = Passcode(header, keys.seal(otp, binding.encoded(header.encoded())))
-        tags = keys.tags(passcode, binding)
+        tags = keys.tags(passcode, binding, issuer.credential_id)
         counterfoil = Counterfoil(
             client_id=binding.client_id,
             timestamp_us=header.timestamp_us,

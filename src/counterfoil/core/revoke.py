@@ -50,6 +50,9 @@ class Revocation:
         counterfoil = await self.store.find(ref)
         keys = OneUseKeys(key.material, Purpose.PASSCODE, passcode.header.salt)
         nothing_else = Binding(client_id, None, None, None, None)
-        if counterfoil is None or not equal_tags(keys.passcode_tag(passcode, nothing_else), counterfoil.passcode_tag):
+        if counterfoil is None:
+            return Refused(Reason.UNKNOWN_PASSCODE)
+        tag = keys.passcode_tag(passcode, nothing_else, counterfoil.issuer_id)
+        if not equal_tags(tag, counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
         return await self.revoke(ref)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import Binding, issuer_field
 from counterfoil.model.passcode import Header, Passcode
 
 _SHA256 = SHA256()
@@ -68,9 +68,9 @@ class OneUseKeys:
         except InvalidTag:
             return None
 
-    def passcode_tag(self, passcode: Passcode, binding: Binding) -> bytes:
-        """Says which passcode a counterfoil belongs to. It covers the client id, and the timestamp in the header."""
-        return self._tag(b"passcode", passcode.header, binding, passcode.sealed_otp)
+    def passcode_tag(self, passcode: Passcode, binding: Binding, issuer_id: str) -> bytes:
+        """Says which passcode a counterfoil belongs to, and who issued it. It covers client id, timestamp and lifetime too."""
+        return self._tag(b"passcode", passcode.header, binding, issuer_field(issuer_id) + passcode.sealed_otp)
 
     def contexts_tag(self, header: Header, binding: Binding) -> bytes:
         """Says whether the three contexts are the same, once the seal has said that something is not."""
@@ -80,10 +80,10 @@ class OneUseKeys:
         """Says whether the transaction is the same, once the seal has said that something is not."""
         return self._tag(b"transaction", header, binding, binding.encoded_transaction)
 
-    def tags(self, passcode: Passcode, binding: Binding) -> Tags:
+    def tags(self, passcode: Passcode, binding: Binding, issuer_id: str) -> Tags:
         """All three, for a new counterfoil."""
         return Tags(
-            self.passcode_tag(passcode, binding),
+            self.passcode_tag(passcode, binding, issuer_id),
             self.contexts_tag(passcode.header, binding),
             self.transaction_tag(passcode.header, binding),
         )

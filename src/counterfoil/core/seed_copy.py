@@ -7,7 +7,7 @@ import struct
 
 from counterfoil.core.sealing import OneUseKeys, Purpose
 from counterfoil.model.canonical import Binding
-from counterfoil.model.limits import KEY_ID_BYTES, SALT_BYTES
+from counterfoil.model.limits import KEY_ID_BYTES, MICROSECONDS_PER_S, SALT_BYTES
 from counterfoil.model.passcode import Header
 from counterfoil.ports.ambient import TokenBytes
 from counterfoil.ports.keys import DataKey
@@ -26,9 +26,9 @@ def sealed_copy(
     return _LAYOUT.pack(key.key_id, header.lifetime_s, salt) + sealed
 
 
-def opened_copy(copy: bytes, key: DataKey, own_key: bytes | None, timestamp_us: int, binding: Binding) -> bytes | None:
-    """The OTP, or None when the context is not what it was at issue."""
+def opened_copy(copy: bytes, key: DataKey, own_key: bytes | None, expires_at_us: int, binding: Binding) -> bytes | None:
+    """The OTP, or None when the context, or the expiry that the counterfoil says, is not what it was at issue."""
     key_id, lifetime_s, salt = _LAYOUT.unpack_from(copy)
-    copy_header = Header(key_id, timestamp_us, lifetime_s, salt)
+    copy_header = Header(key_id, expires_at_us - lifetime_s * MICROSECONDS_PER_S, lifetime_s, salt)
     keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt, own_key)
     return keys.unseal(copy[_LAYOUT.size :], binding.encoded(copy_header.encoded()))

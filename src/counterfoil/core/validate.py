@@ -6,7 +6,7 @@
 4. to 8. are the judgement's; what it says to write is written, and if somebody else was first, it judges again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
 from counterfoil.core.key_context import key_context
@@ -35,9 +35,9 @@ class ValidationRequest:
     client_id: str
     passcode: str = field(repr=False)
     redemption_id: str
-    context: Context | None = None
-    sealed_pairs: Context | None = None
-    transaction_digest: bytes | None = None
+    context: Context | None = field(default=None, repr=False)
+    sealed_pairs: Context | None = field(default=None, repr=False)
+    transaction_digest: bytes | None = field(default=None, repr=False)
     timestamp_us: int | None = None
 
 
@@ -48,7 +48,7 @@ class SeedValidationRequest:
     client_id: str
     timestamp_us: int
     redemption_id: str
-    context: Context | None = None
+    context: Context | None = field(default=None, repr=False)
     passcode: str | None = field(default=None, repr=False)
 
 
@@ -115,10 +115,12 @@ class Validation:
         if key is None:
             return Refused(Reason.KEY_RETIRED)
         counterfoil = await self.store.find(CounterfoilRef(binding.client_id, header.timestamp_us))
-        if counterfoil is None:
+        # The expiry that counts is the passcode's own, which is sealed; a row that says another has been written to.
+        if counterfoil is None or counterfoil.expires_at_us != header.expires_at_us:
             return Refused(Reason.UNKNOWN_PASSCODE)
         keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
-        if not equal_tags(keys.passcode_tag(passcode, binding), counterfoil.passcode_tag):
+        tag = keys.passcode_tag(passcode, binding, counterfoil.issuer_id)
+        if not equal_tags(tag, counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
         own_key = await self._own_key(counterfoil, key, binding)
         if own_key is not None:
@@ -142,8 +144,9 @@ class Validation:
         otp = None
         if counterfoil.seed_copy:
             own_key = await self._own_key(counterfoil, key, binding)
-            otp = opened_copy(counterfoil.seed_copy, key, own_key, ref.timestamp_us, binding)
-        return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp)
+            otp = opened_copy(counterfoil.seed_copy, key, own_key, counterfoil.expires_at_us, binding)
+        # Whoever names a passcode without holding it guesses at no secret, and must not be able to lock it.
+        return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp, counts=False)
 
     async def _own_key(self, counterfoil: Counterfoil, key: DataKey, binding: Binding) -> bytes | None:
         """The passcode's own key, in strict mode; None also under another context, and then nothing unseals."""
@@ -166,6 +169,8 @@ class Validation:
             step = judge(counterfoil, presented, now_us)
             if isinstance(step, Redeem):
                 outcome = await self.store.redeem(counterfoil.ref, redemption, ATTEMPTS_MAX)
+            elif isinstance(step, CountMismatch) and not fitted.counts:
+                return Refused(step.reason)
             elif isinstance(step, CountMismatch):
                 outcome = await self.store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX)
             else:
@@ -187,9 +192,11 @@ class _Fitted:
     counterfoil: Counterfoil
     misfit: Reason | None
     otp: bytes | None = field(repr=False)
+    counts: bool = True
+    """Whether a misfit costs an attempt: only of who presented the passcode."""
 
     def at(self, timestamp_us: int | None) -> "_Fitted":
         """The same, held against the timestamp that the caller says it belongs to, if it says one."""
         if self.misfit is not None or timestamp_us in (None, self.counterfoil.timestamp_us):
             return self
-        return _Fitted(self.counterfoil, Reason.TIMESTAMP_MISMATCH, self.otp)
+        return replace(self, misfit=Reason.TIMESTAMP_MISMATCH)

@@ -112,19 +112,13 @@ class CredentialEditor:
     now_us: NowUs
     token_bytes: TokenBytes
 
-    def ensure_file(self) -> None:
-        """An empty file where there is none, so that a service can start before its first credential."""
-        with exclusive(self.path):
-            if not self.path.exists():
-                self._write(())
-
     def create(self, name: str, role: Role, client_patterns: tuple[str, ...] = (), expires_at_us: int | None = None) -> str:
         """A new credential's secret, shown this once. Names are never used twice: a redemption names its principal."""
         checked_credential_name(name)
         patterns = tuple(checked_client_pattern(pattern) for pattern in client_patterns)
         if (role is Role.ISSUER) != bool(patterns):
             raise Invalid("client", "patterns are for issuers, and an issuer needs at least one (* for every client)")
-        with exclusive(self.path):
+        with exclusive(self.path, makes_folder=True):
             records = self.read()
             if any(record.name == name for record in records):
                 raise Invalid("name", "is taken, perhaps by a revoked credential; names are not used twice")
@@ -201,7 +195,7 @@ def _records(content: Any) -> tuple[CredentialRecord, ...]:
         if content["format"] != _FORMAT:
             raise PrivateFileProblem("the credential file has a format that this version does not know")
         return tuple(_from_json(entry) for entry in content["credentials"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the credential file is not valid") from None
 
 

@@ -1,6 +1,7 @@
 """The command line: names, help and exit statuses. Each command is a room of its own and is loaded when it is called."""
 
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -27,7 +28,7 @@ _COMMANDS = {
 _LISTING = "counterfoil.listing"
 _EPILOG = """
 Exit status: 0 done or accepted, 1 refused or something is wrong, 2 invalid input or set-up, 3 unknown (no answer, or 503:
-ask again), 4 credential refused, 5 limit reached, 70 the store failed.
+ask again), 4 credential refused, 5 limit reached, 70 the store failed or something unforeseen happened, 130 interrupted.
 
 Settings come from options, over COUNTERFOIL_… in the environment, over the file of --config.
 """
@@ -77,14 +78,22 @@ def group(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Runs the command line and exits with its status."""
-    try:
-        group(prog_name="counterfoil")
-    except Exception as error:
-        from counterfoil.entrypoints.exits import status_of
+    """Runs the command line and exits with its status. Only a command that says so ends with 0 or 1."""
+    from counterfoil.entrypoints import exits
 
-        status, message = status_of(error)
+    try:
+        sys.exit(group.main(prog_name="counterfoil", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(exits.INVALID)
+    except click.Abort:
+        # What was asked for may have happened: that is neither yes nor no.
+        click.echo("counterfoil: interrupted", err=True)
+        sys.exit(exits.INTERRUPTED)
+    except Exception as error:
+        status, message = exits.status_of(error)
         if status is None:
-            raise
+            traceback.print_exc()
+            status, message = exits.FAILED, "met an unforeseen error; what was asked for may have happened"
         click.echo(f"counterfoil: {message}", err=True)
         sys.exit(status)

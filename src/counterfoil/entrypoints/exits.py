@@ -20,6 +20,8 @@ INVALID = 2
 UNKNOWN = 3
 CREDENTIAL_REFUSED = 4
 LIMIT_REACHED = 5
+FAILED = 70
+INTERRUPTED = 130
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PasscodeRefused, REFUSED),
@@ -32,9 +34,9 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (StoreUnfit, INVALID),
     (KeysUnavailable, INVALID),
     (CredentialsUnavailable, INVALID),
-    (FileExistsError, INVALID),
-    (FileNotFoundError, INVALID),
-    (PermissionError, INVALID),
+    # A file that is not there, not readable, or no certificate; a text that is not UTF-8.
+    (OSError, INVALID),
+    (UnicodeError, INVALID),
 )
 
 
@@ -48,7 +50,9 @@ def status_of(error: Exception) -> tuple[int | None, str]:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or type(error).__name__)
+    if isinstance(error, UnicodeError):
+        return "a file or an argument is not UTF-8 text"
     if isinstance(error, VerdictUnknown):
         return f"{error}: not known whether it was redeemed; ask again with --redemption-id {error.redemption_id}"
     if isinstance(error, KeysUnavailable | CredentialsUnavailable) and "does not exist" in str(error):

@@ -6,15 +6,18 @@ It refuses to listen where passcodes would travel in clear.
 import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from counterfoil.entrypoints.asgi import AsgiShell
+from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.invalid import Invalid
 from counterfoil.settings import Settings
@@ -23,6 +26,9 @@ from counterfoil.wiring import service
 EXIT_STORE_FAILED = 70
 _BACKLOG = 2048
 _GRACE_S = 10
+_CONNECTIONS_MIN = 16
+_CONNECTIONS_MAX = 65536
+_OWN_FILES = 64
 
 
 def refuse_clear_text(settings: Settings) -> None:
@@ -55,13 +61,13 @@ async def _serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
     failed = False
 
     def on_fatal() -> None:
-        # From the writer's thread. Requests in flight still get their 503.
+        # From whichever thread met the error. Requests in flight still get their 503.
         nonlocal failed
         failed = True
         loop.call_soon_threadsafe(stop.set)
 
     ready = service(settings, observer=PrometheusObserver(), on_fatal=on_fatal)
-    server = _Server(_configuration(AsgiShell(ready.api, ready.store.close), settings))
+    server = _Server(_configuration(AsgiShell(ready.api, ready.store.close), settings, _connections_max()))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve([listener]))
@@ -82,10 +88,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _configuration(app: AsgiShell, settings: Settings) -> uvicorn.Config:
+def _connections_max() -> int:
+    """As many connections as files may be open, less what the process needs itself: strangers must not close the store."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(_CONNECTIONS_MIN, min(hard, _CONNECTIONS_MAX) - _OWN_FILES)
+
+
+def _configuration(app: AsgiShell, settings: Settings, connections_max: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=partial(BoundedProtocol, connections_max=connections_max),  # type: ignore[arg-type]  # made like a class
         ws="none",
         lifespan="on",
         # Access logs would print query strings, and the seed-compatible routes have names in theirs.

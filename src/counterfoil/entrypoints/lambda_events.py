@@ -2,10 +2,10 @@
 
 Who calls is taken from what the gateway's authorizer verified, and from nowhere else:
 
-* JWT: the claim `sub` in `requestContext.authorizer.jwt.claims` (2.0) or `requestContext.authorizer.claims` (1.0), where `exp` must
-  be too. The subject is `jwt:` and that claim.
-* IAM: `requestContext.authorizer.iam.userArn` (2.0) or `requestContext.identity.userArn` (1.0). The subject is `iam:` and the ARN,
-  without an assumed role's session name.
+* JWT: the claim `sub` in `requestContext.authorizer.jwt.claims` (2.0) or `requestContext.authorizer.claims` (1.0), where `exp`
+  must be too. The subject is `jwt:` and that claim.
+* IAM: `requestContext.authorizer.iam.userArn` (2.0) or `requestContext.identity.userArn` (1.0). The subject is `iam:` and the
+  ARN, without an assumed role's session name.
 """
 
 from base64 import b64decode

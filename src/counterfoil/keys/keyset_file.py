@@ -89,7 +89,7 @@ class KeysetEditor:
 
     def new(self) -> Keyset:
         """A file with one fresh primary key, epoch 1. Refuses to replace a file that is there."""
-        with exclusive(self.path):
+        with exclusive(self.path, makes_folder=True):
             if self.path.exists():
                 raise PrivateFileProblem(f"{self.path} exists already; a keyset is never overwritten")
             record = self._fresh(epoch=1, taken=())
@@ -154,7 +154,7 @@ def _keyset(content: Any) -> Keyset:
         ids = [record.key_id for record in keyset.records]
         if len(set(ids)) != len(ids) or keyset.primary_id not in keyset.usable:
             raise ValueError
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the keyset file is not a valid keyset") from None
     return keyset
 

@@ -20,6 +20,7 @@ _CONTEXT = b"\x03"
 _SERVICE_CONTEXT = b"\x04"
 _SEALED_PAIRS = b"\x05"
 _TRANSACTION = b"\x06"
+_ISSUER = b"\x07"
 _ABSENT = b"\x00"
 _PRESENT = b"\x01"
 
@@ -29,10 +30,10 @@ class Binding:
     """What a passcode is bound to, beside its own header. `None` means absent, which differs from empty."""
 
     client_id: str
-    context: Context | None
-    service_context: Context | None
-    sealed_pairs: Context | None
-    transaction_digest: bytes | None
+    context: Context | None = field(repr=False)
+    service_context: Context | None = field(repr=False)
+    sealed_pairs: Context | None = field(repr=False)
+    transaction_digest: bytes | None = field(repr=False)
     # Encoded once: the seal and three tags use the same bytes.
     encoded_client_id: bytes = field(init=False, repr=False, compare=False)
     encoded_contexts: bytes = field(init=False, repr=False, compare=False)
@@ -56,6 +57,11 @@ class Binding:
         """All of it: the associated data of the seal, under the given passcode header."""
         encoded_header = _field(_HEADER, header)
         return _DOMAIN + encoded_header + self.encoded_client_id + self.encoded_contexts + self.encoded_transaction
+
+
+def issuer_field(issuer_id: str) -> bytes:
+    """The issuing credential, as a counterfoil's tag covers it."""
+    return _field(_ISSUER, issuer_id.encode())
 
 
 def encoded_pairs(pairs: Context) -> bytes:

@@ -53,7 +53,8 @@ class Usage:
             return LimitReached("too many passcodes of this client are outstanding", _whole_seconds(wait_us))
         if limits.rate_per_s:
             interval_us = MICROSECONDS_PER_S / limits.rate_per_s
-            arrival_us = max(self.arrival_us, now_us)
+            # Bounded above too: after the clock went back, a client must not wait until it comes round again.
+            arrival_us = min(max(self.arrival_us, now_us), now_us + interval_us * limits.burst)
             early_us = arrival_us - now_us - interval_us * (limits.burst - 1)
             if early_us > 0:
                 return LimitReached("this client issues too fast", _whole_seconds(early_us))

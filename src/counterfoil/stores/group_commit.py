@@ -12,6 +12,7 @@ The connection belongs to whoever has the turn:
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum, auto
@@ -29,14 +30,17 @@ WriteStep: TypeAlias = Callable[[apsw.Connection], T]
 
 _log = logging.getLogger(__name__)
 # Nothing was written, and nothing is known to be broken: roll back, answer "unavailable", live on.
-_PASSING = (apsw.BusyError, apsw.FullError, apsw.LockedError, apsw.ProtocolError)
+PASSING = (apsw.BusyError, apsw.FullError, apsw.LockedError, apsw.ProtocolError)
 _BATCH_MAX = 512
 _IDLE_S = 1.0
 _BUSY_S = 0.002
+LOCK_WAIT_S = 5.0
 # SQLite's own default: larger made p99 worse, and with none the WAL grew without bound.
 _CHECKPOINT_PAGES = 1000
 # With several processes always writing, a passive checkpoint may never find the WAL at rest.
 _INSISTENT_CHECKPOINT_PAGES = 20 * _CHECKPOINT_PAGES
+_INSISTING_S = 0.1
+_INSISTING_EVERY_S = 10.0
 
 
 class _Turn(Enum):
@@ -63,7 +67,7 @@ class GroupCommit:
 
     `housekeeping` runs at the end of every transaction, with the number of steps in it, and now and then when idle; it
     says whether it has more to do. `on_rollback` forgets what steps remembered of a transaction that did not happen.
-    `be_patient` says whether the connection's busy handler is to wait for another process: never on an event loop.
+    `wait_for_lock_s` says how long the connection's busy handler is to wait for another process: not at all on an event loop.
     """
 
     def __init__(
@@ -73,14 +77,14 @@ class GroupCommit:
         waiting_max: int,
         housekeeping: Callable[[apsw.Connection, int], bool],
         on_rollback: Callable[[], None],
-        be_patient: Callable[[bool], None],
+        wait_for_lock_s: Callable[[float], None],
         on_fatal: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._waiting_max = waiting_max
         self._housekeeping = housekeeping
         self._on_rollback = on_rollback
-        self._be_patient = be_patient
+        self._wait_for_lock_s = wait_for_lock_s
         self._on_fatal = on_fatal
         self._lock = Lock()
         self._turn = _Turn.IDLE
@@ -90,6 +94,7 @@ class GroupCommit:
         self._closed = False
         self._more_to_do = False
         self._wal_pages = 0
+        self._insist_again_at_s = 0.0
         connection.set_wal_hook(self._note_wal_pages)
         self._thread = Thread(target=self._work, name="counterfoil-commit", daemon=True)
         self._thread.start()
@@ -152,7 +157,7 @@ class GroupCommit:
         if waiting is None:
             return
         try:
-            self._be_patient(False)
+            self._wait_for_lock_s(0)
             self._connection.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:
             # Another process is writing. Waiting for it is for the thread.
@@ -202,7 +207,7 @@ class GroupCommit:
         results: list[Any]
         try:
             results = self._committed(batch)
-        except _PASSING as cause:
+        except PASSING as cause:
             _log.warning("a transaction of %d was rolled back: %s", len(batch.waiting), type(cause).__name__)
             results = [_unavailable("the store is busy or its disk is full", cause)] * len(batch.waiting)
         except Exception as cause:
@@ -210,7 +215,7 @@ class GroupCommit:
             results = [_unavailable("the store failed; what was written is not known", cause)] * len(batch.waiting)
             self.fail(cause)
         _answer(batch.waiting, results)
-        # After the answers: a checkpoint must not make anybody wait.
+        # After the answers: whoever has one does not wait for the checkpoint.
         self._checkpoint()
         self._pass_turn()
 
@@ -222,7 +227,7 @@ class GroupCommit:
                 raise batch.failure
             results = batch.results
             if results is None:
-                self._be_patient(True)
+                self._wait_for_lock_s(LOCK_WAIT_S)
                 self._connection.execute("BEGIN IMMEDIATE")
                 results = self._written(batch.waiting)
             self._connection.execute("COMMIT")
@@ -255,12 +260,16 @@ class GroupCommit:
         """Done here and not by SQLite, which ignores an I/O error in an automatic checkpoint: it must be final too."""
         if self._wal_pages < _CHECKPOINT_PAGES or self._failure is not None:
             return
-        insist = self._wal_pages >= _INSISTENT_CHECKPOINT_PAGES
+        now_s = time.monotonic()
+        insist = self._wal_pages >= _INSISTENT_CHECKPOINT_PAGES and now_s >= self._insist_again_at_s
+        if insist:
+            self._insist_again_at_s = now_s + _INSISTING_EVERY_S
         self._wal_pages = 0
-        self._be_patient(True)
+        # Others wait meanwhile: who holds the WAL open for long must not stop them at every commit.
+        self._wait_for_lock_s(_INSISTING_S if insist else 0)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART if insist else apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except _PASSING:
+        except PASSING:
             _log.info("a checkpoint is put off")
         except apsw.Error as cause:
             self.fail(cause)

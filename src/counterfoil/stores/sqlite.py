@@ -1,7 +1,7 @@
 """Counterfoils in an SQLite file: one process or several on one machine, durable, with an fsync shared by all who wait.
 
 Reads happen where the caller runs: a row look-up takes microseconds and WAL readers never wait. Nothing read decides;
-every change is one conditional statement on the writer's thread, with the clock read there.
+every change is one conditional statement inside a shared transaction, with the clock read there.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from counterfoil.model.limits import LIFETIME_S_MAX, MICROSECONDS_PER_S, RETENTI
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
-from counterfoil.stores.group_commit import GroupCommit, WriteStep
+from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, migrate, open_durable, open_reader
 
 WAITING_MAX_DEFAULT = 4096
@@ -98,12 +98,14 @@ class SqliteStore:
         self._readers = local()
         self._all_readers: list[apsw.Connection] = []
         self._readers_lock = Lock()
+        # This thread is most often the one that serves: later, there might be no file descriptor left for it.
+        self._reader()
         self._writer = GroupCommit(
             writer,
             waiting_max=waiting_max,
             housekeeping=self._keep_house,
             on_rollback=self._usage.clear,
-            be_patient=self._patience.set,
+            wait_for_lock_s=self._patience.set,
             on_fatal=on_fatal,
         )
 
@@ -114,7 +116,8 @@ class SqliteStore:
         self._writer.check_alive()
         try:
             return _found(self._reader(), ref)
-        except apsw.BusyError as cause:
+        except (*PASSING, apsw.CantOpenError) as cause:
+            # Too many open files is passing too: they are closed again.
             raise StoreUnavailable("the store is busy") from cause
         except apsw.Error as cause:
             self._writer.fail(cause)

@@ -175,15 +175,20 @@ def restore(copy: Path, target: Path, bumped_epoch: Callable[[], int]) -> Path |
     refuse_if_open(target)
     staged = target.with_name(f".{target.name}.restoring")
     staged.unlink(missing_ok=True)
-    backup(copy, staged)
-    with closing(_open_existing(staged)) as connection:
-        if not _is_sound(connection):
-            raise StoreUnfit(f"{copy} is damaged")
-        migrate(connection)
-        connection.execute("UPDATE deployment SET value = ? WHERE name = 'epoch'", (bumped_epoch(),))
-    _sync_file(staged)
-    kept = _set_aside(target) if target.exists() else None
-    staged.replace(target)
+    try:
+        backup(copy, staged)
+        with closing(_open_existing(staged)) as connection:
+            if not _is_sound(connection):
+                raise StoreUnfit(f"{copy} is damaged")
+            migrate(connection)
+            connection.execute("UPDATE deployment SET value = ? WHERE name = 'epoch'", (bumped_epoch(),))
+        _sync_file(staged)
+        kept = _kept_aside(target) if target.exists() else None
+        # In one step: at no time is there no store, which a service would take for a new one.
+        staged.replace(target)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
     sync_directory(target.parent)
     return kept
 
@@ -210,9 +215,10 @@ def refuse_if_open(path: Path) -> None:
             return
 
 
-def _set_aside(target: Path) -> Path:
+def _kept_aside(target: Path) -> Path:
+    """A second name for the store that is there; what is left of its WAL goes with that name."""
     kept = target.with_name(f"{target.name}.before-restore-{time.time_ns() // 1000}")
-    target.replace(kept)
+    os.link(target, kept)
     for suffix in ("-wal", "-shm"):
         # A WAL left behind would be played into the restored file.
         beside = target.with_name(target.name + suffix)
@@ -251,18 +257,17 @@ class Patience:
 
     def __init__(self, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._lock_wait_s = lock_wait_s
-        self._waits = True
         self._since_s = 0.0
 
-    def set(self, waits: bool) -> None:
-        """Whether to wait at all: an event loop must not."""
-        self._waits = waits
+    def set(self, lock_wait_s: float) -> None:
+        """How long to wait from now on; not at all on an event loop."""
+        self._lock_wait_s = lock_wait_s
 
     def __call__(self, tries: int) -> bool:
         now_s = time.monotonic()
         if tries == 0:
             self._since_s = now_s
-        if not self._waits or now_s - self._since_s >= self._lock_wait_s:
+        if now_s - self._since_s >= self._lock_wait_s:
             return False
         time.sleep(_LOCK_STEP_S)
         return True

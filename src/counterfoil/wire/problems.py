@@ -52,6 +52,9 @@ PASSCODE_REFUSED = ProblemKind(
 )
 TOO_LARGE = ProblemKind("body_too_large", 413, "The body is too large", "A body has at most 65536 bytes.")
 WRONG_CONTENT_TYPE = ProblemKind("wrong_content_type", 415, "The body is not JSON", "Send `Content-Type: application/json`.")
+HEAD_TOO_LARGE = ProblemKind(
+    "head_too_large", 431, "The head is too large", "Request line and headers have at most 32768 bytes and 100 headers."
+)
 LIMIT_REACHED = ProblemKind("limit_reached", 429, "A limit was reached", "Wait as Retry-After says.")
 INTERNAL_ERROR = ProblemKind("internal_error", 500, "Something unforeseen went wrong", _UNDECIDED)
 STORE_UNAVAILABLE = ProblemKind("store_unavailable", 503, "The store is unavailable", _UNDECIDED)
@@ -72,6 +75,7 @@ KINDS = (
     PASSCODE_REFUSED,
     TOO_LARGE,
     WRONG_CONTENT_TYPE,
+    HEAD_TOO_LARGE,
     LIMIT_REACHED,
     INTERNAL_ERROR,
     STORE_UNAVAILABLE,

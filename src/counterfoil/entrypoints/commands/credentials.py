@@ -6,7 +6,7 @@ from typing import Any
 
 import rich_click as click
 
-from counterfoil.credentials.credential_file import CredentialEditor, CredentialRecord
+from counterfoil.credentials.credential_file import CredentialEditor, CredentialRecord, SecretRecord
 from counterfoil.entrypoints.commands.options import (
     as_json,
     parsed_duration_s,
@@ -122,5 +122,11 @@ def _row(record: CredentialRecord) -> dict[str, Any]:
         "state": "revoked" if record.revoked_at_us is not None else "live" if live else "expired",
         "live_secrets": len(live),
         "created_at": record.created_at_us,
-        "expires_at": max((secret.expires_at_us or 0 for secret in live), default=0) or None,
+        "expires_at": _last_expiry_us(live),
     }
+
+
+def _last_expiry_us(live: list[SecretRecord]) -> int | None:
+    """When none of the secrets is taken any more; None for never, or where there is none."""
+    expiries = [secret.expires_at_us for secret in live]
+    return None if None in expiries else max((each for each in expiries if each is not None), default=None)

@@ -1,4 +1,4 @@
-"""Checks a set-up and says what to do. It changes nothing and creates nothing."""
+"""Checks a set-up and says what to do. It makes no file and changes no setting, key, credential or counterfoil."""
 
 import secrets
 import shutil
@@ -104,6 +104,9 @@ def _settings(settings: Settings, _: int) -> Iterator[Finding]:
 
 def _folder(settings: Settings, _: int) -> Iterator[Finding]:
     folder = settings.data
+    if settings.store and settings.keys and settings.credentials:
+        # Each is named by itself; nothing is in the folder.
+        return
     if not folder.is_dir():
         yield Finding("folder", "problem", f"{folder} does not exist", f"counterfoil keyset new --data {folder}")
         return
@@ -141,7 +144,8 @@ def _credentials(settings: Settings, now_us: int) -> Iterator[Finding]:
     ]
     for role in (Role.ISSUER, Role.VALIDATOR):
         if not any(record.role is role for record, _ in live):
-            create = f"counterfoil credential create NAME --role {role.value}"
+            clients = " --client '*'" if role is Role.ISSUER else ""
+            create = f"counterfoil credential create NAME --role {role.value}{clients}"
             yield Finding("credentials", "problem", f"no live {role.value}", create)
     for record, secret in live:
         if secret.expires_at_us is not None and secret.expires_at_us - now_us < _EXPIRING_DAYS * _DAY_US:

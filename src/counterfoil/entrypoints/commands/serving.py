@@ -1,9 +1,11 @@
 """`serve` and `dev`: a service in this process. `serve` makes nothing; `dev` makes whatever is missing, and says so."""
 
+import itertools
 import logging
 import secrets
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -84,17 +86,23 @@ def _fresh_credentials(folder: Path) -> dict[Role, str]:
     if not keyset.path.exists():
         keyset.new()
     credentials = CredentialEditor(folder / "credentials.json", system_now_us, secrets.token_bytes)
-    known = {record.name for record in credentials.read()}
+    revoked = {record.name: record.revoked_at_us is not None for record in credentials.read()}
     made = {}
     for role, patterns in _DEV_CREDENTIALS.items():
-        name = f"dev-{role.value}"
-        if name in known:
+        # Somebody may have tried out revocation on the last ones; names are not used twice.
+        name = next(name for name in _dev_names(role) if not revoked.get(name, False))
+        if name in revoked:
             credentials.finish_exchange(name)
             made[role] = credentials.exchange(name)
             credentials.finish_exchange(name)
         else:
             made[role] = credentials.create(name, role, patterns)
     return made
+
+
+def _dev_names(role: Role) -> Iterator[str]:
+    yield f"dev-{role.value}"
+    yield from (f"dev-{role.value}-{number}" for number in itertools.count(2))
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -1,0 +1,94 @@
+"""uvicorn's HTTP protocol within bounds: heads have a size, a number of headers and a deadline, connections a number.
+
+The parser has no bounds of its own, and a stranger's head arrives before anybody asks who the stranger is.
+"""
+
+import asyncio
+import secrets
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from counterfoil.api.http import problem
+from counterfoil.wire.problems import HEAD_TOO_LARGE, INVALID_REQUEST, TIMED_OUT, ProblemKind
+
+HEAD_BYTES_MAX = 32 * 1024
+HEADERS_MAX = 100
+HEAD_TIMEOUT_S = 10.0
+
+
+class _Refused(Exception):
+    """Ends parsing: the head breaks a bound."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. What is no HTTP, or too much of it, hears a problem and is hung up on."""
+
+    def __init__(self, *uvicorns: Any, connections_max: int, **own: Any) -> None:
+        super().__init__(*uvicorns, **own)
+        self._connections_max = connections_max
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal: ProblemKind = INVALID_REQUEST
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > self._connections_max:
+            transport.close()
+            return
+        self._time_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # A head that came whole costs nothing here; one that comes in pieces is measured and timed.
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._hang_up(HEAD_TOO_LARGE)
+            elif self._head_timer is None:
+                self._time_head()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._end_timer()
+        if len(self.headers) > HEADERS_MAX:
+            self._refusal = HEAD_TOO_LARGE
+            raise _Refused
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for whatever its parser does not take; the parser's words stay here."""
+        self._hang_up(self._refusal)
+
+    def _time_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up, TIMED_OUT)
+
+    def _end_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _hang_up(self, kind: ProblemKind) -> None:
+        self._end_timer()
+        request_id = f"req_{secrets.token_hex(8)}"
+        response = problem(kind, request_id)
+        headers = (
+            *response.headers,
+            (b"request-id", request_id.encode()),
+            (b"content-length", str(len(response.body)).encode()),
+            (b"connection", b"close"),
+        )
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[kind.status] + lines + b"\r\n" + response.body)
+        self.transport.close()
