@@ -27,7 +27,7 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 lock: .venv/ready  ## resolve the locked versions anew
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
-	@$(COMPILE) tests/support/emulator.in --output-file tests/support/emulator.lock
+	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
 
 docs-assets:  ## fetch the documentation page's library again

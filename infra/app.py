@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+
 from stack import CounterfoilStack
 
 HERE = Path(__file__).parent

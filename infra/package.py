@@ -28,19 +28,27 @@ _LEFT_OUT = (
     "entrypoints/exits.py",
     "entrypoints/http_server.py",
     "entrypoints/prometheus.py",
+    "keys/keyset_file.py",
+    "private_file.py",
     "py.typed",
+    "server_wiring.py",
+    "stores/group_commit.py",
+    "stores/inspect_sqlite.py",
+    "stores/memory.py",
+    "stores/sqlite.py",
+    "stores/sqlite_file.py",
     "__main__.py",
 )
 
 
-def build(out: Path, architecture: str | None, python: str) -> None:
-    """A folder that Lambda can import from. `architecture=None` takes wheels for this machine, with this Python."""
+def build(out: Path, architecture: str | None, version: str, *, python: Path | str = sys.executable) -> None:
+    """A folder that Lambda can import from. `architecture=None` takes wheels for this machine and for that `python`."""
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "lock")
         lock.write_text(_locked(NEEDED))
         command = [
-            sys.executable,
+            str(python),
             "-m",
             "pip",
             "install",
@@ -54,7 +62,7 @@ def build(out: Path, architecture: str | None, python: str) -> None:
             # Two names of what Amazon Linux 2023 runs: wheels are built for the older or the newer.
             for platform in ("manylinux2014", "manylinux_2_28"):
                 command += ["--platform", f"{platform}_{_PLATFORMS[architecture]}"]
-            command += ["--implementation", "cp", "--python-version", python]
+            command += ["--implementation", "cp", "--python-version", version]
         subprocess.run(command, check=True)
     shutil.rmtree(out / "bin", ignore_errors=True)
     shutil.copytree(ROOT / "src" / "counterfoil", out / "counterfoil", ignore=shutil.ignore_patterns("__pycache__"))

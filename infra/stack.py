@@ -267,19 +267,18 @@ class CounterfoilStack(cdk.Stack):
         return table.metric_throttled_requests_for_operation(operation, period=cdk.Duration.minutes(1))
 
     def _requests(self, path: str) -> cloudwatch.Metric:
-        return self._own_metric({"route": path}, path)
+        return self._own_metric(route=path)
 
     def _refusals(self, reason: str) -> cloudwatch.Metric:
-        return self._own_metric({"reason": reason}, reason)
+        return self._own_metric(reason=reason)
 
-    def _own_metric(self, dimension: dict[str, str], label: str) -> cloudwatch.Metric:
+    def _own_metric(self, **dimension: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="Counterfoil",
             metric_name="requests",
             statistic="Sum",
             period=cdk.Duration.minutes(1),
             dimensions_map={"stage": self._deployment["stage"], **dimension},
-            label=label,
         )
 
 

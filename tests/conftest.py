@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from infra.emulation import emulator
+from infra.emulation.emulator import Emulator
 
 from tests.contract.engines import unless_missing
-from tests.support import emulator
-from tests.support.emulator import Emulator
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from infra.emulation import emulator
+from infra.emulation.emulator import Emulator
 
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
-from tests.support import emulator
-from tests.support.emulator import Emulator
 
 
 @dataclass(frozen=True)

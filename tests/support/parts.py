@@ -12,9 +12,9 @@ from counterfoil.credentials.credential_file import CredentialEditor, Credential
 from counterfoil.keys.keyset_file import KeysetEditor, KeysetFile
 from counterfoil.model.principal import Role
 from counterfoil.ports.store import Store
+from counterfoil.server_wiring import Service, assembled
 from counterfoil.settings import Settings
 from counterfoil.stores.memory import MemoryStore
-from counterfoil.wiring import Service, assembled
 from tests.support.clock import Clock
 
 _UNLIMITED: dict[str, Any] = {"issue_rate_per_s": 0.0, "outstanding_max": 0, "seed_routes": True}

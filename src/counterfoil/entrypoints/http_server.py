@@ -20,8 +20,8 @@ from counterfoil.entrypoints.asgi import AsgiShell
 from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.invalid import Invalid
+from counterfoil.server_wiring import service
 from counterfoil.settings import Settings
-from counterfoil.wiring import service
 
 EXIT_STORE_FAILED = 70
 _BACKLOG = 2048

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from counterfoil.keys.keyset_file import KeysetFile
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.keys import KeyProvider, OwnKeys
@@ -38,6 +37,8 @@ def open_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
         return _kms_keys(url, settings, now_us)
     if settings.strict:
         raise Invalid("strict_keys", "needs a managed key (aws-kms:…)")
+    from counterfoil.keys.keyset_file import KeysetFile
+
     file = KeysetFile(keyset_path(url))
     return OpenedKeys(file, None, False, file.keyset().epoch)
 

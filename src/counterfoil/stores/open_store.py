@@ -7,17 +7,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
-from counterfoil.stores.memory import MemoryStore
 
 
 def open_store(
     url: str, *, now_us: NowUs, retention_s: int, epoch: int, waiting_max: int, on_fatal: Callable[[], None]
 ) -> Store:
     """The store that `url` names: `sqlite:PATH`, `dynamodb://TABLE[?region=…]` or `memory:`. Raises StoreUnfit, Invalid."""
+    # Each engine is imported when chosen: another one's users need not have it.
     if url == "memory:":
+        from counterfoil.stores.memory import MemoryStore
+
         return MemoryStore(now_us, retention_s)
     if urlsplit(url).scheme == "sqlite":
-        # Imported when chosen: another store's users need not have this engine.
         from counterfoil.stores.sqlite import SqliteStore
 
         return SqliteStore(

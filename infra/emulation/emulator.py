@@ -18,7 +18,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".engines" / "emulator" / "bin" / "python"
 REGION = "eu-south-1"
 ACCOUNT = "000000000000"
