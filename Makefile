@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast engines lock docs-assets clean
+.PHONY: demo run test fast engines demo-aws synth deploy destroy lock docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -20,6 +20,31 @@ fast: .venv/ready  ## the tests alone, without the slow ones and without coverag
 
 engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK
 	@PYTHON=$(PYTHON) scripts/engines
+
+demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an emulator
+	@$(BIN)/python -m infra.emulation.demo
+
+# -- AWS: docs/operations.md says what each does --
+
+INFRA_BUILD := infra/build
+CDK_PYTHON := .engines/cdk/bin/python
+CDK_CLI := infra/node_modules/.bin/cdk
+
+synth: .venv/ready engines  ## the CloudFormation template, in infra/build/cdk.out
+	@$(BIN)/python infra/package.py $(INFRA_BUILD)/package --architecture $$($(CDK_PYTHON) infra/setting.py deployment architecture) \
+	    --python $$($(CDK_PYTHON) infra/setting.py deployment runtime | sed s/python//)
+	@cd infra && JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 ../$(CDK_PYTHON) app.py
+	@echo "synthesised into $(INFRA_BUILD)/cdk.out"
+
+deploy: synth $(CDK_CLI)  ## deploy to the AWS account that the environment names
+	@cd infra && node_modules/.bin/cdk deploy --app build/cdk.out --require-approval any-change
+
+destroy: synth $(CDK_CLI)  ## take the stack down; tables and key, which hold the data, stay
+	@cd infra && node_modules/.bin/cdk destroy --app build/cdk.out
+	@echo "The tables and the key are retained; docs/operations.md says how to remove them too."
+
+$(CDK_CLI): infra/package.json infra/package-lock.json
+	@cd infra && npm ci --silent --no-audit --no-fund && touch node_modules/.bin/cdk
 
 COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-emit-find-links --no-annotate --no-header

@@ -93,11 +93,11 @@ def demo(as_json: bool) -> None:
     Example: counterfoil demo
     """
     with _service() as service:
-        scenes = _played(service)
+        scenes = played(service)
     if as_json:
         show_json([{**vars(scene), "as_expected": scene.is_expected} for scene in scenes])
     else:
-        _print_table(scenes)
+        print_table(scenes)
     sys.exit(DONE if all(scene.is_expected for scene in scenes) else REFUSED)
 
 
@@ -118,7 +118,8 @@ def _service() -> Iterator[dict[str, str]]:
         process.communicate(timeout=30)
 
 
-def _played(service: dict[str, str]) -> list[Scene]:
+def played(service: dict[str, str]) -> list[Scene]:
+    """The story against the service at `url`, with its `issuer` and `validator` credentials."""
     with (
         Client(service["url"], service["issuer"]) as client_side,
         Client(service["url"], service["validator"]) as backend,
@@ -216,7 +217,7 @@ def _example(name: str) -> str:
     return (Path(__file__).parents[4] / "examples" / name).read_text()
 
 
-def _print_table(scenes: list[Scene]) -> None:
+def print_table(scenes: list[Scene]) -> None:
     from rich.console import Console
     from rich.table import Table
 
