@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ class Emulator:
     """A running emulator."""
 
     url: str
+    _clients: list[Any] = field(default_factory=list, repr=False)
 
     def client(self, service: str, url: str | None = None, **config: Any) -> Any:
-        """An SDK client of one service, straight or through a proxy at `url`."""
+        """An SDK client of one service, straight or through a proxy at `url`; closed with the emulator."""
         session = botocore.session.get_session()
         settings = {"connect_timeout": 2, "read_timeout": 5, "max_pool_connections": 64, **config}
-        return session.create_client(
+        client = session.create_client(
             service,
             region_name=REGION,
             endpoint_url=url or self.url,
@@ -56,6 +57,13 @@ class Emulator:
             aws_secret_access_key="test",
             config=Config(**settings),
         )
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Ends the clients' connections."""
+        for client in self._clients:
+            client.close()
 
     def create_table(self, name: str, kind: str = "B") -> None:
         """A table as the stack makes them: one partition key, on demand."""
@@ -94,7 +102,9 @@ def emulated(**environment: str) -> Iterator[Emulator]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(url, process, Path(folder, "log"))
-        yield Emulator(url)
+        running = Emulator(url)
+        yield running
+        running.close()
     finally:
         process.terminate()
         try:

@@ -68,6 +68,10 @@ class Function:
             return response_of(problem(TOO_LARGE, request.request_id), request.request_id)
         return response_of(self.loop.run_until_complete(self.api.handle(request)), request.request_id)
 
+    def close(self) -> None:
+        """Ends it; a function on AWS never is."""
+        self.loop.close()
+
 
 @cache
 def _function(name: str) -> Function:

@@ -1,0 +1,1 @@
+"""The deployment on AWS, checked without an account: on an emulator, and in the template."""

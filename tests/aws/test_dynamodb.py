@@ -1,0 +1,289 @@
+"""The DynamoDB store with a network between it and its table: lost answers, throttling, a broom that is late or early."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from infra.emulation.emulator import Emulator
+
+from counterfoil.model.counterfoil import CounterfoilRef, Redemption
+from counterfoil.model.limits import ATTEMPTS_MAX
+from counterfoil.model.usage import IssueLimits
+from counterfoil.ports.store import StoreUnavailable
+from counterfoil.stores.dynamodb import DynamoDbStore
+from counterfoil.wiring import system_now_us
+from tests.contract.claims import LIFETIME_US, MINE, kept, made
+from tests.support.clock import START_US, Clock
+from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.support.parts import Parts, decoded, made_parts, reason
+
+PASSCODES = 200 if os.environ.get("CI") == "true" else 10
+REDEEMERS = 256
+
+
+@pytest.fixture
+def table(aws: Emulator, request: pytest.FixtureRequest) -> str:
+    name = f"t{abs(hash(request.node.nodeid))}"
+    aws.create_table(name)
+    return name
+
+
+def _store(aws: Emulator, table: str, clock: Callable[[], int], url: str | None = None, tries: int = 2) -> DynamoDbStore:
+    config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": tries}, "read_timeout": 1}
+    return DynamoDbStore(aws.client("dynamodb", url, **config), table, clock)
+
+
+# -- the emulator is fit to show this --
+
+
+def test_the_emulator_refuses_a_lost_race(aws: Emulator, table: str) -> None:
+    """If it does not, no race test here means anything."""
+    client = aws.client("dynamodb")
+    item = {"pk": {"B": b"one"}, "n": {"N": "0"}}
+    client.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+    with pytest.raises(client.exceptions.ConditionalCheckFailedException) as caught:
+        client.put_item(
+            TableName=table,
+            Item=item,
+            ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    assert caught.value.response["Item"] == item
+
+
+class ReadsThenWrites(DynamoDbStore):
+    """Broken on purpose: decides on what it read."""
+
+    async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Any:
+        found = await self.find(ref)
+        assert found is not None
+        if found.redemption is None:
+            await self._asked(
+                self._client.update_item,
+                Key={"pk": (self._item(found))["pk"]},
+                UpdateExpression="SET redemption_id = :id, redeemed_by = :by, redeemed_at_us = :at",
+                ExpressionAttributeValues={":id": {"S": redemption.redemption_id}, ":by": {"S": "b"}, ":at": {"N": "1"}},
+            )
+            return True
+        return False
+
+
+async def test_control_a_store_that_reads_then_writes_is_caught(aws: Emulator, table: str) -> None:
+    broken = ReadsThenWrites(aws.client("dynamodb"), table, Clock())
+    winners = 0
+    for number in range(5):
+        ref = await kept(broken, made(timestamp_us=START_US + number))
+        won = await asyncio.gather(*(broken.redeem(ref, Redemption(f"{each}", "b"), ATTEMPTS_MAX) for each in range(64)))
+        winners += sum(won)
+    assert winners > 5
+    await broken.close()
+
+
+@pytest.mark.slow
+async def test_256_redeemers_of_each_passcode_have_one_winner(aws: Emulator, table: str) -> None:
+    store = _store(aws, table, Clock())
+    refs = [await kept(store, made(timestamp_us=START_US + number)) for number in range(PASSCODES)]
+    for ref in refs:
+        redemptions = [Redemption(f"id-{number}", "backend") for number in range(REDEEMERS)]
+        outcomes = await asyncio.gather(*(store.redeem(ref, redemption, ATTEMPTS_MAX) for redemption in redemptions))
+        (winner,) = [redemption for redemption, outcome in zip(redemptions, outcomes, strict=True) if outcome.applied]
+        seen = {outcome.counterfoil.redemption for outcome in outcomes if outcome.counterfoil is not None}
+        assert seen == {winner}
+    await store.close()
+
+
+# -- answers that are lost --
+
+
+def _once(fault: Fault, operation: bytes) -> Callable[[bytes], Fault]:
+    """That fault for the first such call, and none for any other."""
+    left = [fault]
+
+    def fault_of(request: bytes) -> Fault:
+        return left.pop() if left and operation in request else "none"
+
+    return fault_of
+
+
+@pytest.mark.parametrize("fault", ["lost request", "lost answer", "stalled answer"])
+async def test_a_redemption_whose_first_answer_is_lost_is_heard_as_accepted(aws: Emulator, table: str, fault: Fault) -> None:
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, Clock(), proxy.url)
+        ref = await kept(store)
+        proxy.fault_of = _once(fault, b"DynamoDB_20120810.UpdateItem")
+        outcome = await store.redeem(ref, MINE, ATTEMPTS_MAX)
+        assert fault in proxy.faults
+        assert outcome.applied
+        assert outcome.counterfoil is not None
+        assert outcome.counterfoil.redemption == MINE
+        other = await store.redeem(ref, Redemption("other", "backend"), ATTEMPTS_MAX)
+        assert (other.applied, other.counterfoil) == (False, outcome.counterfoil)
+        await store.close()
+
+
+async def test_an_insert_whose_first_answer_is_lost_is_stored_once(aws: Emulator, table: str) -> None:
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, Clock(), proxy.url)
+        proxy.fault_of = _once("lost answer", b"DynamoDB_20120810.PutItem")
+        assert await store.insert(made(), None) == "stored"
+        assert proxy.faults == ["lost answer", "none"]
+        await store.close()
+
+
+async def test_a_mismatch_whose_first_answer_is_lost_is_counted_once(aws: Emulator, table: str) -> None:
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, Clock(), proxy.url)
+        ref = await kept(store)
+        proxy.fault_of = _once("lost answer", b"DynamoDB_20120810.UpdateItem")
+        outcome = await store.count_mismatch(ref, ATTEMPTS_MAX)
+        assert outcome.applied
+        assert outcome.counterfoil is not None
+        assert outcome.counterfoil.attempts == 1
+        await store.close()
+
+
+@pytest.fixture
+def through_proxy(aws: Emulator, table: str, tmp_path: Path) -> Any:
+    """A whole service whose store is behind a proxy, and asks only once."""
+    with fault_proxy(aws.url) as proxy:
+        clock = Clock()
+        yield proxy, made_parts(tmp_path, store=_store(aws, table, clock, proxy.url, tries=1), clock=clock)
+
+
+@pytest.mark.parametrize(("fault", "replayed"), [("lost answer", True), ("lost request", False)])
+async def test_an_ambiguous_answer_is_unknown_and_asking_again_tells_the_truth(
+    through_proxy: tuple[FaultProxy, Parts], fault: Fault, replayed: bool
+) -> None:
+    proxy, parts = through_proxy
+    passcode = (await parts.issue())["passcode"]
+    proxy.fault_of = _once(fault, b"DynamoDB_20120810.UpdateItem")
+    unknown = await parts.validate(passcode, key="mine")
+    assert (unknown.status, decoded(unknown)["code"]) == (503, "store_unavailable")
+    again = await parts.validate(passcode, key="mine")
+    assert (again.status, decoded(again)["replayed"]) == (200, replayed)
+    assert reason(await parts.validate(passcode, key="other")) == "already_redeemed"
+
+
+async def test_an_endpoint_that_is_gone_is_unknown(aws: Emulator, tmp_path: Path) -> None:
+    clock = Clock()
+    parts = made_parts(tmp_path, store=_store(aws, "nowhere", clock, "http://127.0.0.1:1"), clock=clock)
+    answer = await parts.ask("POST", "/v1/passcodes", {"client_id": "1234"}, role="issuer")
+    assert (answer.status, decoded(answer)["code"]) == (503, "store_unavailable")
+
+
+async def test_a_table_that_is_gone_is_a_fault_and_no_verdict(aws: Emulator, tmp_path: Path) -> None:
+    clock = Clock()
+    parts = made_parts(tmp_path, store=_store(aws, "no-such-table", clock), clock=clock)
+    answer = await parts.ask("GET", "/readyz")
+    assert (answer.status, decoded(answer)["code"]) == (503, "store_unavailable")
+
+
+def _answers_every_call_with(client: Any, status: int, code: str) -> None:
+    class Raw:
+        def stream(self, **_: Any) -> Any:
+            yield b'{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"m"}' % code.encode()
+
+    def answered(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, Raw())
+
+    client.meta.events.register("before-send.dynamodb.*", answered)
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"])
+async def test_throttling_is_a_503_that_says_when_to_come_again(aws: Emulator, tmp_path: Path, code: str) -> None:
+    client = aws.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1})
+    _answers_every_call_with(client, 400, code)
+    parts = made_parts(tmp_path, store=DynamoDbStore(client, "table", Clock()))
+    answer = await parts.ask("POST", "/v1/passcodes", {"client_id": "1234"}, role="issuer")
+    assert (answer.status, decoded(answer)["code"]) == (503, "store_unavailable")
+    assert (b"retry-after", b"2") in answer.headers
+
+
+async def test_more_calls_than_may_wait_are_refused_at_once(aws: Emulator, table: str) -> None:
+    with fault_proxy(aws.url) as proxy:
+        client = aws.client("dynamodb", proxy.url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
+        store = DynamoDbStore(client, table, Clock(), waiting_max=2)
+        proxy.fault_of = lambda _: "stalled answer"
+        finds = [asyncio.create_task(store.find(made().ref)) for _ in range(3)]
+        heard = await asyncio.gather(*finds, return_exceptions=True)
+        assert Counter(str(each) for each in heard)["too many calls are waiting"] == 1
+        await store.close()
+
+
+async def test_no_answer_in_time_is_unknown(aws: Emulator, table: str) -> None:
+    with fault_proxy(aws.url) as proxy:
+        client = aws.client("dynamodb", proxy.url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
+        store = DynamoDbStore(client, table, Clock())
+        store._calls._deadline_s = 0.2
+        proxy.fault_of = lambda _: "stalled answer"
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await store.find(made().ref)
+        await store.close()
+
+
+# -- a broom that comes late, or early --
+
+
+async def test_an_expired_item_that_is_still_there_is_refused(aws: Emulator, table: str, tmp_path: Path) -> None:
+    clock = Clock()
+    parts = made_parts(tmp_path, store=_store(aws, table, clock), clock=clock)
+    passcode = (await parts.issue())["passcode"]
+    clock.advance_s(48 * 3600)
+    assert reason(await parts.validate(passcode)) == "expired"
+
+
+@pytest.mark.parametrize("redeemed", [True, False])
+async def test_an_item_deleted_early_is_refused_and_never_accepted(
+    aws: Emulator, table: str, tmp_path: Path, redeemed: bool
+) -> None:
+    clock = Clock()
+    parts = made_parts(tmp_path, store=_store(aws, table, clock), clock=clock)
+    passcode = (await parts.issue())["passcode"]
+    if redeemed:
+        assert (await parts.validate(passcode, key="mine")).status == 200
+    client = aws.client("dynamodb")
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={"pk": item["pk"]})
+    assert reason(await parts.validate(passcode, key="mine")) == "unknown_passcode"
+
+
+async def test_an_item_says_when_it_may_be_removed(aws: Emulator, table: str) -> None:
+    client = aws.client("dynamodb")
+    store = DynamoDbStore(client, table, Clock(), retention_s=60)
+    await kept(store)
+    (item,) = client.scan(TableName=table)["Items"]
+    assert int(item["ttl"]["N"]) * 1_000_000 >= START_US + LIFETIME_US + 60_000_000
+    assert int(item["ttl"]["N"]) * 1_000_000 - (START_US + LIFETIME_US + 60_000_000) < 1_000_000
+    await store.close()
+
+
+# -- what it does not do --
+
+
+async def test_limits_are_refused_and_not_forgotten(aws: Emulator, table: str) -> None:
+    store = _store(aws, table, Clock())
+    with pytest.raises(ValueError, match="no limits"):
+        await store.insert(made(), IssueLimits(1, 1, 1))
+    await store.close()
+
+
+async def test_one_clients_passcodes_are_spread_over_the_partitions(aws: Emulator, table: str) -> None:
+    client = aws.client("dynamodb")
+    store = DynamoDbStore(client, table, system_now_us)
+    for number in range(64):
+        await kept(store, made(timestamp_us=START_US + number))
+    first_bytes = {item["pk"]["B"][0] for item in client.scan(TableName=table)["Items"]}
+    assert len(first_bytes) > 40
+    await store.close()
+
+
+async def test_no_name_of_a_client_is_in_a_key(aws: Emulator, table: str) -> None:
+    store = _store(aws, table, Clock())
+    await kept(store, made("canary-client"))
+    await store.close()
+    assert all(b"canary" not in item["pk"]["B"] for item in aws.client("dynamodb").scan(TableName=table)["Items"])
