@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -146,6 +147,8 @@ def test_a_validation_that_is_interrupted_does_not_say_refused(tmp_path: Path) -
             env={**clean_environment(), "COUNTERFOIL_CREDENTIAL": "cfv_x"},
             stderr=subprocess.PIPE,
             text=True,
+            # A shell starts its background jobs with SIGINT ignored, and the tests may be one.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         connection, _ = silent.accept()
         with connection:
