@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast engines demo-aws synth deploy destroy lock docs-assets clean
+.PHONY: demo run test fast engines demo-aws cost synth deploy destroy lock docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -23,6 +23,9 @@ engines:  ## set up what some tests need beside Python packages: the AWS emulato
 
 demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an emulator
 	@$(BIN)/python -m infra.emulation.demo
+
+cost: .venv/ready engines  ## count the AWS calls of a transaction and write docs/cost.md
+	@$(BIN)/python -m bench.cost >/dev/null
 
 # -- AWS: docs/operations.md says what each does --
 
