@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast engines demo-aws cost synth deploy destroy lock docs-assets clean
+.PHONY: demo run test fast engines demo-aws cost bench-lambda synth deploy destroy lock docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -26,6 +26,10 @@ demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an 
 
 cost: .venv/ready engines  ## count the AWS calls of a transaction and write docs/cost.md
 	@$(BIN)/python -m bench.cost >/dev/null
+
+bench-lambda: .venv/ready engines  ## CPU time of a function's cold start, beside the sample's approach
+	@PYTHON=$(PYTHON) scripts/engines sample
+	@$(BIN)/python -m bench.lambda_start
 
 # -- AWS: docs/operations.md says what each does --
 
@@ -57,6 +61,7 @@ lock: .venv/ready  ## resolve the locked versions anew
 	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
 	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
+	@$(COMPILE) bench/sample_approach.in --output-file bench/sample_approach.lock
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets

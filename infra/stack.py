@@ -166,7 +166,7 @@ class CounterfoilStack(cdk.Stack):
         values = {
             "AUTHORIZER": self._settings["authorizer"]["kind"],
             "PRINCIPALS": json.dumps(self._settings["principals"]),
-            "STORE": f"dynamodb://{self._counterfoils.table_name}",
+            "STORE": f"dynamodb://{self._counterfoils.table_name}?region={self.region}",
             "KEYS": f"aws-kms:{self._key.key_arn}?table={self._keys.table_name}",
             "STAGE": self._deployment["stage"],
             "EPOCH": str(self._deployment["epoch"]),
