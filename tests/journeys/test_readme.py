@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from infra.emulation import deployment, emulator
 
+from tests.contract.engines import unless_missing
 from tests.support.service import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +21,7 @@ SHELL_BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 SERVE = next(block for block in SHELL_BLOCKS if " serve " in block)
 LONG_RUNNING = ("make run\n", SERVE)
+DEMO_AWS = "make demo-aws\n"
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +129,13 @@ def test_a_production_service_goes_from_keyset_to_acceptance(
     assert "accepted" in _run(use, checkout).lower()
 
 
+def test_the_story_is_played_on_the_aws_emulator(checkout: Path) -> None:
+    unless_missing("aws", emulator.missing() or deployment.missing())
+    assert "✔ yes" in _run(DEMO_AWS, checkout)
+
+
 def test_no_shell_block_is_left_out() -> None:
-    covered = {*SHELL_BLOCKS[:2], *LONG_RUNNING}
+    covered = {*SHELL_BLOCKS[:2], *LONG_RUNNING, DEMO_AWS}
     serve_at = SHELL_BLOCKS.index(SERVE)
     covered |= {SHELL_BLOCKS[serve_at - 1], SHELL_BLOCKS[serve_at + 1]}
     assert set(SHELL_BLOCKS) == covered
