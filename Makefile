@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast engines demo-aws cost bench-lambda synth deploy destroy lock docs-assets clean
+.PHONY: demo run test fast engines demo-aws cost bench-lambda synth deploy destroy lock settings-page docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -62,6 +62,9 @@ lock: .venv/ready  ## resolve the locked versions anew
 	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
 	@$(COMPILE) bench/sample_approach.in --output-file bench/sample_approach.lock
+
+settings-page: .venv/ready  ## docs/settings.md from the settings in the code
+	@$(BIN)/python -m counterfoil.settings_page > docs/settings.md
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets

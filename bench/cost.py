@@ -21,7 +21,7 @@ from infra.emulation.emulator import REGION, ROOT, Emulator, emulated
 
 from counterfoil import aws_calls
 from counterfoil.entrypoints.aws_lambda import ROUTES, Function, made_function
-from counterfoil.settings import settings_from_environment
+from counterfoil.settings import load_settings
 
 TRANSACTIONS = 1000
 PRICES = ROOT / "bench" / "prices.toml"
@@ -96,13 +96,16 @@ def counterfoils(aws: Emulator, transactions: int, *, strict: bool = False) -> U
 
 
 def _watched_functions(usage: Usage, environment: dict[str, str], aws: Emulator) -> dict[str, Function]:
-    make = aws_calls.aws_client
+    make: Any = aws_calls.aws_client
     # Clients of the emulator's own making, since they have credentials; each of the product's is made through this one name.
-    aws_calls.aws_client = lambda service, region, endpoint: usage.watch(  # noqa: ARG005
-        aws.client(service, retries={"mode": "standard", "total_max_attempts": aws_calls.TRIES})
-    )
+
+    def watched(service: str, _region: str | None, _endpoint: str | None) -> Any:
+        return usage.watch(aws.client(service, retries={"mode": "standard", "total_max_attempts": aws_calls.TRIES}))
+
+    replaced: Any = watched
+    aws_calls.aws_client = replaced
     try:
-        settings = settings_from_environment(environment)
+        settings = load_settings(None, environment)
         return {name: made_function(name, settings, environment) for name in ROUTES if name != "operate"}
     finally:
         aws_calls.aws_client = make
@@ -191,14 +194,15 @@ consistently, and never redeems: what it does not do costs nothing.
 
 ## In dollars per million transactions
 List prices of {prices["date"]} ([bench/prices.toml](../bench/prices.toml): us-east-1, before free tiers; edit it for your Region), with
-{assumed["lambda_billed_s"] * 1000:.0f} ms of {assumed["lambda_memory_gb"]} GB billed per call ({assumed["sample_lambda_billed_s"] * 1000:.0f} ms for the sample's, which waits for KMS; both are assumptions, not measured on AWS).
+{assumed["lambda_billed_s"] * 1000:.0f} ms of {assumed["lambda_memory_gb"]} GB billed per call ({assumed["sample_lambda_billed_s"] * 1000:.0f} ms for the sample's, which waits for KMS; both are assumptions, not measured on AWS); ours
+on arm64, the sample's on x86_64 as published.
 
 | | {" | ".join(columns)} |
 |---|{"---|" * len(columns)}
 {chr(10).join(rows)}
 | **total** | {" | ".join(f"**{total:.2f}**" for total in totals.values())} |
 
-{dominant} dominate. The sample's design costs {totals["the sample's design"] / own:.1f} times as much; a verification service at
+{dominant.capitalize()} dominate. The sample's design costs {totals["the sample's design"] / own:.1f} times as much; a verification service at
 {saas / 1_000_000:.2f} a verification {saas / own:,.0f} times. A fixed {assumed["fixed_per_month"]:.2f} a month for the key comes on top.
 
 ## When a machine of your own is cheaper

@@ -1,11 +1,12 @@
 """Every setting of a service: its default, its unit, and where it comes from. It opens nothing.
 
 Settings come from `COUNTERFOIL_…` in the environment, over a TOML file (section `[counterfoil]`), over these defaults.
+docs/settings.md is made from this file.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from counterfoil.model.limits import LIFETIME_S_DEFAULT, LIFETIME_S_MAX, LIFETIM
 from counterfoil.model.usage import IssueLimits
 
 ENVIRONMENT_PREFIX = "COUNTERFOIL_"
+_SECTION = "counterfoil"
 _KEY_REUSE_S_MAX = 24 * 3600
 _RATE_MAX = 1_000_000
 _RETENTION_S_MAX = 30 * 24 * 3600
@@ -133,6 +135,10 @@ class Settings:
         return self
 
 
+_KINDS: Mapping[str, type] = {
+    option.name: Path if option.name == "data" else type(option.default) for option in fields(Settings)
+}
+
 _RULES = {
     "lifetime_max_s": f"must be {LIFETIME_S_MIN} to {LIFETIME_S_MAX}",
     "lifetime_default_s": f"must be {LIFETIME_S_MIN} to lifetime_max_s",
@@ -150,47 +156,61 @@ _RULES = {
 }
 
 
-def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
-    """The settings from environment and file, with `overrides` (the command line) over both. Raises Invalid."""
-    import typed_settings
+def load_settings(config: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings from file and environment, with `overrides` (the command line) over both. Raises Invalid."""
+    in_file = {} if config is None else _in_file(config)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    return Settings(**{**in_file, **_in_environment(environment), **given}).checked()
 
-    if config is not None and not config.is_file():
-        raise Invalid("config", "names no file")
+
+def _in_file(config: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
-        loaded: Settings = typed_settings.load(
-            Settings,
-            appname="counterfoil",
-            config_files=[config] if config is not None else [],
-            env_prefix=ENVIRONMENT_PREFIX,
-        )
-    except typed_settings.exceptions.InvalidSettingsError as error:
-        raise Invalid("settings", "; ".join(str(cause) for cause in error.exceptions)) from None
-    except (typed_settings.exceptions.ConfigFileLoadError, typed_settings.exceptions.InvalidOptionsError) as error:
-        raise Invalid("settings", str(error)) from None
-    return replaced(loaded, overrides or {}).checked()
-
-
-def settings_from_environment(environment: Mapping[str, str]) -> Settings:
-    """The settings from `COUNTERFOIL_…` alone, without the library that reads files. Raises Invalid."""
+        content = tomllib.loads(config.read_text())
+    except FileNotFoundError:
+        raise Invalid("config", "names no file") from None
+    except OSError as cause:
+        raise Invalid("config", f"cannot be read: {cause.strerror}") from cause
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise Invalid("config", "is not a TOML file") from None
+    section = content.get(_SECTION)
+    if content.keys() != {_SECTION} or not isinstance(section, dict):
+        raise Invalid("config", f"must have one section, [{_SECTION}], with the settings in it")
     values: dict[str, Any] = {}
-    for option in fields(Settings):
-        text = environment.get(ENVIRONMENT_PREFIX + option.name.upper())
+    for name, value in section.items():
+        kind = _KINDS.get(name)
+        if kind is None:
+            raise Invalid("config", "has a setting that is not known here; docs/settings.md lists them")
+        if kind is Path and isinstance(value, str):
+            value = Path(value)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise Invalid(name, _must_be(kind))
+        values[name] = value
+    return values
+
+
+def _in_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, kind in _KINDS.items():
+        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
-            values[option.name] = _converted(option.name, text, type(option.default))
-    return Settings(**values).checked()
+            values[name] = _converted(name, text, kind)
+    return values
 
 
-def _converted(name: str, text: str, kind: Any) -> Any:
+def _converted(name: str, text: str, kind: type) -> Any:
     if kind is bool:
         if text not in ("true", "false"):
-            raise Invalid(name, "must be true or false")
+            raise Invalid(name, _must_be(kind))
         return text == "true"
     try:
-        return Path(text) if issubclass(kind, Path) else kind(text)
+        return kind(text)
     except ValueError:
-        raise Invalid(name, f"must be of type {kind.__name__}") from None
+        raise Invalid(name, _must_be(kind)) from None
 
 
-def replaced(settings: Settings, overrides: dict[str, Any]) -> Settings:
-    """The same settings with those overrides that are not None."""
-    return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
+def _must_be(kind: type) -> str:
+    return {bool: "must be true or false", int: "must be a whole number", float: "must be a number"}.get(kind, "must be text")

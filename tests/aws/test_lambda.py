@@ -21,7 +21,7 @@ from counterfoil.entrypoints.lambda_log import JsonLines, MetricLines, log_json_
 from counterfoil.keys.aws_data_keys import KmsDataKeys
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.verdict import Reason
-from counterfoil.settings import settings_from_environment
+from counterfoil.settings import load_settings
 from tests.support.service import clean_environment
 
 PRINCIPALS = [
@@ -141,7 +141,7 @@ def functions(environment: dict[str, str]) -> Iterator[dict[str, Function]]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in SDK_ENVIRONMENT.items():
             patched.setenv(name, value)
-        made = {name: made_function(name, settings_from_environment(environment), environment) for name in ROUTES}
+        made = {name: made_function(name, load_settings(None, environment), environment) for name in ROUTES}
         yield made
         for function in made.values():
             function.close()
@@ -306,19 +306,19 @@ def test_a_list_that_breaks_a_rule_is_refused_by_the_rule(entries: str) -> None:
 @pytest.mark.parametrize("chosen", ["", "none", "JWT"])
 def test_a_function_without_an_authorizer_is_not_made(environment: dict[str, str], chosen: str) -> None:
     with pytest.raises(Invalid, match="AUTHORIZER"):
-        made_function("issue", settings_from_environment(environment), {**environment, "COUNTERFOIL_AUTHORIZER": chosen})
+        made_function("issue", load_settings(None, environment), {**environment, "COUNTERFOIL_AUTHORIZER": chosen})
 
 
 def test_limits_that_the_store_cannot_keep_are_refused_at_start(environment: dict[str, str]) -> None:
     limited = {**environment, "COUNTERFOIL_OUTSTANDING_MAX": "10"}
     with pytest.raises(Invalid, match="outstanding_max"):
-        made_function("issue", settings_from_environment(limited), limited)
+        made_function("issue", load_settings(None, limited), limited)
 
 
 def test_a_list_may_be_a_file_of_the_package(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "principals.json").write_text(json.dumps(PRINCIPALS))
     named = {**environment, "COUNTERFOIL_PRINCIPALS": "@principals.json", "LAMBDA_TASK_ROOT": str(tmp_path), **SDK_ENVIRONMENT}
-    function = made_function("issue", settings_from_environment(named), named)
+    function = made_function("issue", load_settings(None, named), named)
     assert function.answered(event_2("POST", "/v1/passcodes", "{}", {}, {}, "backend"))["statusCode"] == 403
     function.close()
 
@@ -340,12 +340,12 @@ def test_only_the_issuing_function_makes_keys(functions: dict[str, Function], na
 )
 def test_a_setting_that_is_none_is_named(name: str, text: str) -> None:
     with pytest.raises(Invalid, match=name.lower()):
-        settings_from_environment({f"COUNTERFOIL_{name}": text})
+        load_settings(None, {f"COUNTERFOIL_{name}": text})
 
 
 def test_settings_are_of_their_types() -> None:
-    read = settings_from_environment(
-        {"COUNTERFOIL_DATA": "d", "COUNTERFOIL_STRICT_KEYS": "true", "COUNTERFOIL_ISSUE_RATE_PER_S": "2"}
+    read = load_settings(
+        None, {"COUNTERFOIL_DATA": "d", "COUNTERFOIL_STRICT_KEYS": "true", "COUNTERFOIL_ISSUE_RATE_PER_S": "2"}
     )
     assert (read.data, read.strict_keys, read.issue_rate_per_s) == (Path("d"), True, 2.0)
 

@@ -217,9 +217,10 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: t\r\n"
         HEAD + b"x: v\r\n" * 101 + b"\r\n",
         HEAD + b"x: v\r\n" * 200_000,
         HEAD + b"x-a: " + b"v" * 40_000,
+        HEAD + b"x-a: " + b"v" * 40_000 + b"\r\n\r\n",
         b"GET /" + b"a" * 40_000,
     ],
-    ids=["101 headers", "200,000 headers", "one long header", "a long path"],
+    ids=["101 headers", "200,000 headers", "one long header", "one long header, whole", "a long path"],
 )
 async def test_a_head_that_is_too_large_is_refused_and_holds_nobody_up(wire: Wire, head: bytes) -> None:
     async with connections(wire.running.url, 2) as (stranger, other):

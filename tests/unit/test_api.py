@@ -9,7 +9,12 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from counterfoil.api.app import Api
+from counterfoil.api.callers import by_gateway_subject
+from counterfoil.api.http import Request
+from counterfoil.api.routes import v1_routes
 from counterfoil.core.judgement import ClockDisagrees
+from counterfoil.credentials.gateway_principals import GatewayPrincipals
 from counterfoil.model.principal import Role
 from counterfoil.model.verdict import Reason
 from counterfoil.ports.credentials import CredentialsUnavailable
@@ -336,3 +341,18 @@ async def test_the_page_forbids_everything_but_its_own_scripts(parts: Parts) -> 
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
     assert "unsafe-eval" not in policy
+
+
+# -- behind a gateway --
+
+
+async def test_behind_a_gateway_the_caller_is_who_the_gateway_names(tmp_path: Path) -> None:
+    principals = GatewayPrincipals('[{"subject": "jwt:shop", "name": "shop", "role": "issuer", "clients": ["*"]}]')
+    handlers = made_parts(tmp_path).service.handlers
+    api = Api(v1_routes(handlers), by_gateway_subject(principals), handlers.observer)
+    statuses = []
+    for subject in (None, "jwt:nobody", "shop", "jwt:shop"):
+        headers = {b"content-type": b"application/json", b"authorization": b"Bearer jwt:shop"}
+        request = Request("POST", "/v1/passcodes", b"", headers, b'{"client_id": "1234"}', "req_test", subject)
+        statuses.append((await api.handle(request)).status)
+    assert statuses == [401, 401, 401, 201]

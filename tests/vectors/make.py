@@ -71,10 +71,13 @@ def pairs(context: dict[str, str] | None) -> bytes | None:
     return struct.pack(">I", len(context)) + b"".join(struct.pack(">I", len(text)) + text for text in texts)
 
 
-def one_use_keys(purpose: str, salt: bytes) -> tuple[bytes, bytes, bytes]:
+def one_use_keys(purpose: str, salt: bytes, own_key: bytes | None = None) -> tuple[bytes, bytes, bytes]:
     """Sealing key, nonce, tag key."""
     derived = hkdf_expand(DATA_KEY, b"counterfoil/" + purpose.encode() + b"/v1" + salt, 76)
-    return derived[:32], derived[32:44], derived[44:]
+    if own_key is None:
+        return derived[:32], derived[32:44], derived[44:]
+    strict = hkdf_expand(hmac.digest(derived[:32], own_key, "sha256"), b"counterfoil/strict/v1", 44)
+    return strict[:32], strict[32:44], derived[44:]
 
 
 def base64url(raw: bytes) -> str:
@@ -82,7 +85,7 @@ def base64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def passcode_vector(name: str, number: int, **bound: Any) -> dict[str, Any]:
+def passcode_vector(name: str, number: int, own_key: str | None = None, **bound: Any) -> dict[str, Any]:
     """One passcode with everything that goes into it and everything that comes out."""
     salt, otp = sha256(b"salt %d" % number).digest()[:16], sha256(b"otp %d" % number).digest()[:16]
     canonical = bound.get("canonical_transaction")
@@ -94,7 +97,7 @@ def passcode_vector(name: str, number: int, **bound: Any) -> dict[str, Any]:
     )
     transaction = field(0x06, digest)
     associated_data = b"counterfoil/bound/v1" + field(0x01, header) + client + contexts + transaction
-    sealing_key, nonce, tag_key = one_use_keys("passcode", salt)
+    sealing_key, nonce, tag_key = one_use_keys("passcode", salt, None if own_key is None else bytes.fromhex(own_key))
     sealed = gcm_encrypt(sealing_key, nonce, otp, associated_data)
 
     def tag(label: bytes, content: bytes) -> str:
@@ -108,6 +111,7 @@ def passcode_vector(name: str, number: int, **bound: Any) -> dict[str, Any]:
         "lifetime_s": LIFETIME_S,
         "salt": salt.hex(),
         "otp": otp.hex(),
+        "own_key": own_key,
         **bound,
         "transaction_digest": None if digest is None else digest.hex(),
         "associated_data": associated_data.hex(),
@@ -181,6 +185,9 @@ def all_vectors() -> dict[str, Any]:
             canonical_transaction='{"\U0001f600":1e+21,"\uffee":-0.5,"a":[true,false,null,0,9007199254740991]}',
         ),
     ]
+    passcodes.append(
+        passcode_vector("strict mode", 9, own_key=sha256(b"own key").hexdigest(), client_id="1234", context={"stage": "strict"})
+    )
     return {
         "format": 1,
         "passcodes": passcodes,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from counterfoil.model.invalid import Invalid
 from counterfoil.model.passcode import MalformedPasscode, parsed_passcode
 from counterfoil.model.principal import Principal, Role
 from counterfoil.model.verdict import Accepted
-from counterfoil.ports.keys import DataKey
+from counterfoil.ports.keys import DataKey, OwnKey
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.wire.strict_json import parsed_json
 from counterfoil.wire.transaction_digest import canonical_json, digest_of_json
@@ -44,6 +45,19 @@ class OneKey:
 
     async def opening_key(self, key_id: bytes) -> DataKey | None:
         return self._key if key_id == self._key.key_id else None
+
+
+class OneOwnKey:
+    """The own key of a vector, wrapped as nothing in particular."""
+
+    def __init__(self, material: bytes) -> None:
+        self._material = material
+
+    async def fresh(self, key_context: Mapping[str, str]) -> OwnKey:
+        return OwnKey(self._material, b"wrapped")
+
+    async def opened(self, wrapped: bytes, key_context: Mapping[str, str]) -> bytes | None:
+        return self._material
 
 
 class NoRevocations:
@@ -76,7 +90,9 @@ async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector:
         sealed = (await sealing.sealed(vector["client_id"], vector["sealed_pairs"])).sealed_context
     digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
     token_bytes = drawn(vector["salt"], vector["otp"])
-    issuance = Issuance(store, keys, sealing, clock, token_bytes, vector.get("service_context"), lifetime_default_s=60)
+    own_keys = None if vector["own_key"] is None else OneOwnKey(bytes.fromhex(vector["own_key"]))
+    service_context = vector.get("service_context")
+    issuance = Issuance(store, keys, sealing, clock, token_bytes, service_context, own_keys=own_keys)
     issued = await issuance.issue(IssueRequest(vector["client_id"], vector.get("context"), sealed, digest), PRINCIPAL)
 
     assert getattr(issued, "passcode", None) == vector["passcode"]
@@ -88,7 +104,7 @@ async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector:
         vector["transaction_tag"],
     ]
 
-    validation = Validation(store, keys, NoRevocations(), clock, vector.get("service_context"))
+    validation = Validation(store, keys, NoRevocations(), clock, service_context, own_keys)
     verdict = await validation.validate(
         ValidationRequest(
             vector["client_id"], vector["passcode"], "id", vector.get("context"), vector.get("sealed_pairs"), digest

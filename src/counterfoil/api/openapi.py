@@ -12,6 +12,9 @@ from counterfoil.wire import problems as kinds
 from counterfoil.wire.problems import CONTENT_TYPE, Problem, ProblemKind
 
 _REF = "#/components/schemas/{name}"
+_REQUEST_ID = {"description": "Names this request in the service's log.", "schema": {"type": "string"}}
+_RETRY_AFTER = {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
+_SAYS_WHEN = (429, 503)
 
 
 def openapi_document(routes: Iterable[Route]) -> bytes:
@@ -97,9 +100,12 @@ def _responses(route: Route) -> dict[str, Any]:
         by_status.setdefault(kind.status, []).append(kind)
     for status, group in sorted(by_status.items()):
         responses[str(status)] = {
+            **({"headers": {"Retry-After": _RETRY_AFTER}} if status in _SAYS_WHEN else {}),
             "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in group),
             "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
         }
+    for response in responses.values():
+        response.setdefault("headers", {})["Request-Id"] = _REQUEST_ID
     if "409" in responses:
         reasons = ", ".join(f"`{reason}`" for reason in Reason)
         responses["409"]["description"] += f". `reason` is one of {reasons}."
@@ -110,7 +116,7 @@ def _general_problems(route: Route) -> tuple[ProblemKind, ...]:
     authenticated = (kinds.UNAUTHENTICATED, kinds.FORBIDDEN) if route.roles else ()
     read = (kinds.INVALID_REQUEST,) if route.body or route.parameters else ()
     body = (kinds.WRONG_CONTENT_TYPE,) if route.body else ()
-    return (*read, *authenticated, kinds.TIMED_OUT, kinds.TOO_LARGE, *body)
+    return (*read, *authenticated, kinds.TIMED_OUT, kinds.TOO_LARGE, *body, kinds.HEAD_TOO_LARGE, kinds.INTERNAL_ERROR)
 
 
 def _tag(route: Route) -> str:

@@ -15,6 +15,7 @@ from counterfoil.client.exchange import (
     Answer,
     Exchange,
     authorization,
+    checked_url,
     issue_exchange,
     revoke_exchange,
     seal_context_exchange,
@@ -39,7 +40,7 @@ class AsyncClient:
     ) -> None:
         self._patience = Patience(timeout_s, tries)
         self._http = httpx2.AsyncClient(
-            base_url=url,
+            base_url=checked_url(url),
             headers=authorization(credential),
             timeout=timeout_s,
             follow_redirects=False,

@@ -42,8 +42,15 @@ def new_redemption_id() -> str:
 def authorization(credential: str) -> dict[str, str]:
     """The header that shows the credential."""
     if not credential.isascii() or not credential.isprintable():
-        raise RequestInvalid("the credential must be printable ASCII characters")
+        raise RequestInvalid("the credential must be printable ASCII characters, without the line break of its file")
     return {"authorization": f"Bearer {credential}"}
+
+
+def checked_url(url: str) -> str:
+    """The service's address itself."""
+    if not url.startswith(("http://", "https://")):
+        raise RequestInvalid("the URL must begin with http:// or https://")
+    return url
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from counterfoil.entrypoints.lambda_log import MetricLines, log_json_lines
 from counterfoil.keys.open_keys import open_keys
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import BODY_BYTES_MAX
-from counterfoil.settings import Settings, settings_from_environment
+from counterfoil.settings import Settings, load_settings
 from counterfoil.wire.problems import TOO_LARGE
 from counterfoil.wiring import assembled_handlers, key_settings, opened_store, system_now_us
 
@@ -75,7 +75,7 @@ class Function:
 
 @cache
 def _function(name: str) -> Function:
-    settings = settings_from_environment(os.environ)
+    settings = load_settings(None, os.environ)
     log_json_lines(settings.log_level)
     return made_function(name, settings, os.environ)
 

@@ -29,6 +29,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._connections_max = connections_max
         self._in_head = True
         self._head_bytes = 0
+        self._head_bytes_at_most = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._refusal: ProblemKind = INVALID_REQUEST
 
@@ -44,8 +45,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes_at_most = self._head_bytes + len(data)
         super().data_received(data)
-        # A head that came whole costs nothing here; one that comes in pieces is measured and timed.
+        # A head that came whole in a small piece costs nothing here; every other one is measured and timed.
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
@@ -62,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         if self._head_timer is not None:
             self._end_timer()
-        if len(self.headers) > HEADERS_MAX:
+        if len(self.headers) > HEADERS_MAX or (self._head_bytes_at_most > HEAD_BYTES_MAX and self._size() > HEAD_BYTES_MAX):
             self._refusal = HEAD_TOO_LARGE
             raise _Refused
         super().on_headers_complete()
@@ -70,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for whatever its parser does not take; the parser's words stay here."""
         self._hang_up(self._refusal)
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _time_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up, TIMED_OUT)

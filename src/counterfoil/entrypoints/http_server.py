@@ -48,9 +48,9 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
     Raises like `wiring.service`, and Invalid for an address that must not or cannot be listened on.
     """
     refuse_clear_text(settings)
-    for path in filter(None, (settings.tls_cert, settings.tls_key)):
-        if not Path(path).is_file():
-            raise Invalid("tls_cert and tls_key", "must name files")
+    for name, path in (("tls_cert", settings.tls_cert), ("tls_key", settings.tls_key)):
+        if path and not Path(path).is_file():
+            raise Invalid(name, "names no file")
     return asyncio.Runner(loop_factory=_loop_factory()).run(_serve(settings, on_ready))
 
 
@@ -122,7 +122,8 @@ def _listener(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as cause:
         listener.close()
-        raise Invalid("host and port", f"cannot be listened on: {cause.strerror}") from cause
+        where = f"{settings.host} port {settings.port} cannot be listened on: {cause.strerror}"
+        raise Invalid("host and port", f"{where}; stop what listens there, or give another --port") from cause
     listener.setblocking(False)
     return listener
 

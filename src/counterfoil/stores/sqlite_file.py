@@ -139,7 +139,8 @@ def bind_to_epoch(connection: apsw.Connection, epoch: int) -> None:
     stored = connection.execute("SELECT value FROM deployment WHERE name = 'epoch'").get
     if stored != epoch:
         raise StoreUnfit(
-            f"the store is of epoch {stored} and the keyset of epoch {epoch}: a copy was put back without `counterfoil restore`"
+            f"the store is of epoch {stored} and the keyset of epoch {epoch}: one of them is a copy that was put back by hand;"
+            " run `counterfoil restore` on the store's copy"
         )
 
 

@@ -42,4 +42,4 @@ def restore(copy: Path, config: Path | None, data: Path | None) -> None:
     kept = sqlite_file.restore(copy, sqlite_path(settings.store_url), lambda: editor.bump_epoch().epoch)
     say(f"restored; epoch {editor.read().epoch} has begun and every earlier passcode is dead")
     if kept is not None:
-        say(f"the store that was there is kept as {kept}")
+        say(f"the store that was there is kept as {kept}, until you remove it")

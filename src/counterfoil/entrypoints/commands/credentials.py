@@ -78,7 +78,7 @@ def list_credentials(config: Path | None, data: Path | None, as_json: bool) -> N
 def exchange(name: str, expires_in: str | None, config: Path | None, data: Path | None) -> None:
     """Give a credential a second secret; the first goes on until `finish-exchange`.
 
-    Example: counterfoil credential exchange web-shop > issuer.credential
+    Example: counterfoil credential exchange web-shop > issuer.credential.new
     """
     click.echo(_editor(config, data).exchange(name, _expires_at_us(expires_in)))
     say(f"{name} has two live secrets; run `counterfoil credential finish-exchange {name}` when the new one is in use")

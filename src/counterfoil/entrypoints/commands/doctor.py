@@ -120,9 +120,14 @@ def _folder(settings: Settings, _: int) -> Iterator[Finding]:
 
 
 def _keys(settings: Settings, now_us: int) -> Iterator[Finding]:
+    if settings.keys_url.startswith("aws-kms:"):
+        yield Finding("keys", "ok", "AWS KMS: not looked at here; /readyz asks for a key")
+        return
     path = keyset_path(settings.keys_url)
     if not path.exists():
-        yield Finding("keys", "problem", f"{path} does not exist", f"counterfoil keyset new --data {settings.data}")
+        has_store = _newest_us(settings) is not None
+        lost = "put the keyset back from its copy: passcodes are in the store" if has_store else ""
+        yield Finding("keys", "problem", f"{path} does not exist", lost or f"counterfoil keyset new --data {settings.data}")
         return
     keyset = KeysetEditor(path, system_now_us, secrets.token_bytes).read()
     primary = next(record for record in keyset.records if record.key_id == keyset.primary_id)
@@ -157,7 +162,8 @@ def _credentials(settings: Settings, now_us: int) -> Iterator[Finding]:
 def _store(settings: Settings, _: int) -> Iterator[Finding]:
     inspection = _inspection(settings)
     if inspection is None:
-        yield Finding("store", "ok", "memory: nothing is kept")
+        elsewhere = "memory: nothing is kept" if settings.store_url == "memory:" else "not looked at here; /readyz asks it"
+        yield Finding("store", "ok", elsewhere)
         return
     if inspection.fault:
         yield Finding("store", "problem", inspection.fault, inspection.mend)
@@ -169,7 +175,7 @@ def _store(settings: Settings, _: int) -> Iterator[Finding]:
         yield Finding("store", "problem", f"{inspection.path} is open to other users", f"chmod 600 {inspection.path}")
     epoch = _epoch(settings)
     if epoch is not None and inspection.epoch not in (None, epoch):
-        says = f"is of epoch {inspection.epoch}, the keyset of epoch {epoch}: a copy was put back by hand"
+        says = f"is of epoch {inspection.epoch}, the keyset of epoch {epoch}: one of them is a copy that was put back by hand"
         yield Finding("store", "problem", says, "counterfoil restore COPY")
         return
     yield Finding("store", "ok", f"schema {inspection.schema_version}, {inspection.rows} counterfoils, sound")
@@ -192,7 +198,7 @@ def _clock(settings: Settings, now_us: int) -> Iterator[Finding]:
 
 def _inspection(settings: Settings) -> Inspection | None:
     """What the store's file is like; None for a store without one."""
-    if settings.store_url == "memory:":
+    if settings.store_url == "memory:" or settings.store_url.startswith("dynamodb:"):
         return None
     return inspected(sqlite_path(settings.store_url))
 

@@ -70,7 +70,7 @@ def list_keys(config: Path | None, data: Path | None, as_json: bool) -> None:
 @click.argument("key_id")
 @with_settings
 def retire(key_id: str, config: Path | None, data: Path | None) -> None:
-    """Forget a key for good. What it sealed is refused as `key_retired` from now on.
+    """Forget a key for good. Its passcodes are refused as `key_retired` from now on, and its sealed contexts at issue.
 
     Example: counterfoil keyset retire 5f0c6a21 --data my-counterfoil
     """
@@ -79,7 +79,7 @@ def retire(key_id: str, config: Path | None, data: Path | None) -> None:
     except ValueError:
         raise Invalid("key id", "must be 8 hexadecimal digits, as `keyset list` shows them") from None
     editor_for(config, data).retire(wanted)
-    say("retired; its passcodes are refused from now on")
+    say("retired; its passcodes and sealed contexts are refused from now on")
 
 
 def _rows(found: Keyset) -> list[dict[str, str | int]]:

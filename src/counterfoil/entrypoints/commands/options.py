@@ -1,6 +1,7 @@
 """Options that several commands share, and how they print."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ def with_settings(command: F) -> F:
 
 def settings_from(config: Path | None, data: Path | None, **overrides: Any) -> Settings:
     """The settings, with the command line over environment and file."""
-    return load_settings(config, {"data": data, **overrides})
+    return load_settings(config, os.environ, {"data": data, **overrides})
 
 
 def say(text: str) -> None:
