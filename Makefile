@@ -44,11 +44,12 @@ synth: .venv/ready engines  ## the CloudFormation template, in infra/build/cdk.o
 	@echo "synthesised into $(INFRA_BUILD)/cdk.out"
 
 deploy: synth $(CDK_CLI)  ## deploy to the AWS account that the environment names
-	@cd infra && node_modules/.bin/cdk deploy --app build/cdk.out --require-approval any-change
+	@cd infra && node_modules/.bin/cdk deploy --app build/cdk.out --outputs-file build/outputs.json $(CDK_OPTIONS)
 
-destroy: synth $(CDK_CLI)  ## take the stack down; tables and key, which hold the data, stay
-	@cd infra && node_modules/.bin/cdk destroy --app build/cdk.out
-	@echo "The tables and the key are retained; docs/operations.md says how to remove them too."
+destroy: synth $(CDK_CLI)  ## take the stack down; tables and key stay, unless DELETE_DATA=yes
+	@cd infra && node_modules/.bin/cdk destroy --app build/cdk.out $(CDK_OPTIONS)
+	@if [ "$(DELETE_DATA)" = yes ]; then $(BIN)/python -m infra.delete_data infra/build/outputs.json; \
+	    else echo "The tables and the key are retained; docs/operations.md says how to remove them too."; fi
 
 $(CDK_CLI): infra/package.json infra/package-lock.json
 	@cd infra && npm ci --silent --no-audit --no-fund && touch node_modules/.bin/cdk

@@ -28,6 +28,8 @@ PRICES = ROOT / "bench" / "prices.toml"
 DOCUMENT = ROOT / "docs" / "cost.md"
 # The sample's answer and item are this long: an envelope-encrypted message with its header, as a JSON array of bytes.
 _SAMPLE_ITEM_BYTES = 2600
+# As infra/stack.py makes them; a test counts them.
+_ALARMS = 12
 
 
 @dataclass
@@ -171,7 +173,8 @@ def document(ours: Usage, strict: Usage, sample: Usage, prices: dict[str, Any]) 
     totals = {name: sum(column.values()) for name, column in columns.items()}
     saas = assumed["verification_saas_per_million"]
     own = totals["Counterfoil"]
-    break_even = (assumed["self_hosted_per_month"] - assumed["fixed_per_month"]) / own
+    fixed = _fixed(prices)
+    break_even = (assumed["self_hosted_per_month"] - fixed) / own
     dominant = max(columns["Counterfoil"], key=lambda part: columns["Counterfoil"][part])
     counted = "\n".join(
         f"| {label} | {usage.kms_calls / usage.transactions:.3f} | {usage.units['write'] / usage.transactions:.2f} |"
@@ -203,13 +206,24 @@ on arm64, the sample's on x86_64 as published.
 | **total** | {" | ".join(f"**{total:.2f}**" for total in totals.values())} |
 
 {dominant.capitalize()} dominate. The sample's design costs {totals["the sample's design"] / own:.1f} times as much; a verification service at
-{saas / 1_000_000:.2f} a verification {saas / own:,.0f} times. A fixed {assumed["fixed_per_month"]:.2f} a month for the key comes on top.
+{saas / 1_000_000:.2f} a verification {saas / own:,.0f} times. A fixed {fixed:.2f} a month
+comes on top: the key, {_ALARMS} alarms, the dashboard and {assumed["metric_series"]} metric series. Storage, backups (point-in-time recovery) and data transfer are not in it: items live hours.
+
+**The load matters for KMS**: the count above is of instances that stay warm. Each instance asks KMS once per data key and five minutes, so at a few
+transactions an hour default mode too comes to two calls a transaction, and to two more writes: some ten dollars a million, of which there is none.
 
 ## When a machine of your own is cheaper
 One process on SQLite needs neither gateway, function nor table. Beside a machine of {assumed["self_hosted_per_month"]:.0f} a month, AWS is dearer from
 **{break_even:.1f} million transactions a month** on ({break_even * 1_000_000 / (30 * 86400):.1f} a second, all day). What that machine's
 failure costs you is not in this figure.
 """
+
+
+def _fixed(prices: dict[str, Any]) -> float:
+    """Dollars a month, whatever the load."""
+    month = prices["per_month"]
+    series = prices["assumed"]["metric_series"] * month["metric_series"]
+    return float(month["kms_key"] + _ALARMS * month["alarm"] + month["dashboard"] + series)
 
 
 def _dollars(

@@ -23,6 +23,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+PRINCIPALS_FILE = "principals.json"
 V1_ROUTES = {
     "issue": [("POST", "/v1/passcodes")],
     "validate": [("POST", "/v1/passcodes/validate")],
@@ -43,13 +44,22 @@ KEY_TABLE_RIGHTS = {
     "validate": ["dynamodb:GetItem"],
     "operate": ["dynamodb:GetItem"],
 }
-# Issuing unwraps what another instance made; validating and operating unwrap alone.
-KMS_RIGHTS = {
-    "issue": ["kms:Decrypt", "kms:GenerateDataKey"],
-    "validate": ["kms:Decrypt"],
-    "operate": ["kms:Decrypt"],
-}
-PURPOSES = {"issue": ["data-key", "passcode"], "validate": ["data-key", "passcode"], "operate": ["data-key"]}
+DATA_KEY, OWN_KEY = "data-key", "passcode"
+
+
+def kms_rights(*, strict: bool) -> dict[str, dict[str, list[str]]]:
+    """What each function asks of KMS, and for which purposes.
+
+    Issuing unwraps what another instance made. Validating opens passcodes' own keys also when strict mode is off: those issued
+    before it was switched off are still on their way.
+    """
+    return {
+        "issue": {"kms:Decrypt": [DATA_KEY], "kms:GenerateDataKey": [DATA_KEY, OWN_KEY] if strict else [DATA_KEY]},
+        "validate": {"kms:Decrypt": [DATA_KEY, OWN_KEY]},
+        "operate": {"kms:Decrypt": [DATA_KEY]},
+    }
+
+
 _ACCESS_LOG = ("requestId", "identity.sourceIp", "requestTime", "httpMethod", "routeKey", "status", "responseLatency")
 
 
@@ -107,7 +117,8 @@ class CounterfoilStack(cdk.Stack):
                     sid=f"OnlyThis{field.capitalize()}",
                     effect=iam.Effect.DENY,
                     principals=[iam.AnyPrincipal()],
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    # Whatever takes an encryption context, so that none is a way around the others.
+                    actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                     resources=["*"],
                     conditions={"StringNotEquals": {f"kms:EncryptionContext:counterfoil:{field}": value}},
                 )
@@ -136,7 +147,8 @@ class CounterfoilStack(cdk.Stack):
         self._allow(execution, ["logs:CreateLogStream", "logs:PutLogEvents"], group.log_group_arn)
         self._allow(execution, COUNTERFOIL_RIGHTS[role], self._counterfoils.table_arn)
         self._allow(execution, KEY_TABLE_RIGHTS[role], self._keys.table_arn)
-        self._allow(execution, KMS_RIGHTS[role], self._key.key_arn, self._key_conditions(role))
+        for action, purposes in kms_rights(strict=self._settings["keys"]["strict"])[role].items():
+            self._allow(execution, [action], self._key.key_arn, self._key_conditions(purposes))
         return functions.Function(
             self,
             title,
@@ -147,15 +159,15 @@ class CounterfoilStack(cdk.Stack):
             code=code,
             role=execution,
             memory_size=self._deployment["memory_mb"],
-            # Above the calls' own deadline of 6 s for each of store and keys, so that the caller hears our 503.
+            # Above a request's own deadline of 9 s, so that the caller hears our 503.
             timeout=cdk.Duration.seconds(15),
             log_group=group,
             environment=self._environment(),
         )
 
-    def _key_conditions(self, role: str) -> dict[str, Any]:
+    def _key_conditions(self, purposes: list[str]) -> dict[str, Any]:
         exactly = {f"kms:EncryptionContext:counterfoil:{name}": value for name, value in self._key_context().items()}
-        return {"StringEquals": {**exactly, "kms:EncryptionContext:counterfoil:purpose": PURPOSES[role]}}
+        return {"StringEquals": {**exactly, "kms:EncryptionContext:counterfoil:purpose": purposes}}
 
     def _allow(self, role: iam.Role, allowed: list[str], resource: str, conditions: dict[str, Any] | None = None) -> None:
         role.add_to_policy(iam.PolicyStatement(actions=allowed, resources=[resource], conditions=conditions))
@@ -165,7 +177,8 @@ class CounterfoilStack(cdk.Stack):
         context = passcodes["service_context"]
         values = {
             "AUTHORIZER": self._settings["authorizer"]["kind"],
-            "PRINCIPALS": json.dumps(self._settings["principals"]),
+            # In the package, since all variables together have 4 KB.
+            "PRINCIPALS": f"@{PRINCIPALS_FILE}",
             "STORE": f"dynamodb://{self._counterfoils.table_name}?region={self.region}",
             "KEYS": f"aws-kms:{self._key.key_arn}?table={self._keys.table_name}",
             "STAGE": self._deployment["stage"],
@@ -223,9 +236,14 @@ class CounterfoilStack(cdk.Stack):
                 for role, function in self._functions.items()
             },
             "ServerErrors": (api.metric_server_error(period=minute, statistic="Sum"), 5),
-            "CounterfoilsThrottled": (self._throttled(self._counterfoils, "UpdateItem"), 1),
+            **{
+                f"{table}{operation}Throttled": (self._throttled(named, operation), 1)
+                for table, named in (("Counterfoils", self._counterfoils), ("Keys", self._keys))
+                for operation in ("GetItem", "PutItem", *(["UpdateItem"] if table == "Counterfoils" else []))
+            },
             "TransactionMismatches": (self._refusals("transaction_mismatch"), 20),
             "AlreadyRedeemed": (self._refusals("already_redeemed"), 100),
+            "UnknownPasscodes": (self._refusals("unknown_passcode"), 100),
         }
         for name, (metric, threshold) in watched.items():
             alarm = cloudwatch.Alarm(

@@ -1,12 +1,16 @@
-"""Calls of AWS: SDK clients with every retry and timeout said, run on threads under one deadline. It knows no service's verbs.
+"""Calls of AWS: asked at most twice, each time anew, within one deadline. It knows no service's verbs.
 
-The SDK blocks, and its defaults move (retry mode and attempts have changed between its versions), so nothing is left to them.
-It is used without boto3's resource layer, which we do not need and which costs a third of a function's cold start.
+The SDK blocks and would ask again by itself, with what was said the first time; but a time that was good then may not be
+good now. So its own retries are off, every try is put together afresh on the thread that sends it, and none is sent after
+the deadline: a function that was frozen in between (Lambda does that) sends nothing late when it thaws.
+The SDK is used without boto3's resource layer, which we do not need and which costs a third of a function's cold start.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
@@ -18,10 +22,12 @@ R = TypeVar("R")
 
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 1.5
-# Two: a throttled third one would wait up to 2.7 s, and the caller, who has a redemption id, can ask again.
+# Two, and not more: the caller, who has a redemption id, can ask again.
 TRIES = 2
-# Below API Gateway's 29 s and the functions' 10 s: the caller hears our 503, never the gateway's.
+# For one call with its second try.
 DEADLINE_S = 6.0
+_PAUSE_S = 0.05
+_THROTTLED_PAUSE_S = 0.25
 _THREADS = 32
 WAITING_MAX_DEFAULT = 1024
 
@@ -55,30 +61,60 @@ def aws_client(service: str, region: str | None, endpoint: str | None) -> Any:
         region_name=region,
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=_THREADS,
         tcp_keepalive=True,
     )
     return _session().create_client(service, endpoint_url=endpoint, config=config)
 
 
+request_deadline_s: ContextVar[float | None] = ContextVar("request_deadline_s", default=None)
+"""When the request under way must have its answer, by the monotonic clock: all its calls share it. None for no such bound."""
+
+
 class AwsCalls:
     """Runs blocking SDK calls for coroutines. Bounded: beyond `waiting_max` calls under way the next one is refused."""
 
-    def __init__(self, *, waiting_max: int = WAITING_MAX_DEFAULT, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, *, waiting_max: int = WAITING_MAX_DEFAULT, deadline_s: float = DEADLINE_S, tries: int = TRIES) -> None:
         self._waiting_max = waiting_max
         self._deadline_s = deadline_s
+        self._tries = tries
         self._under_way = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="counterfoil-aws")
 
-    async def run(self, call: Callable[..., R], /, **arguments: Any) -> R:
-        """The call's answer. Raises AwsUnavailable; ClientError only for answers that say something of the request."""
+    async def run(self, call: Callable[[], R]) -> R:
+        """The call's answer; it may be made twice. Raises AwsUnavailable; ClientError when the request itself is at fault."""
         if self._under_way >= self._waiting_max:
             raise AwsUnavailable("too many calls are waiting", throttled=True)
         self._under_way += 1
         try:
-            under_way = asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(**arguments))
-            return await asyncio.wait_for(under_way, self._deadline_s)
+            deadline_s = time.monotonic() + self._deadline_s
+            of_request_s = request_deadline_s.get()
+            return await self._asked(call, deadline_s if of_request_s is None else min(deadline_s, of_request_s))
+        finally:
+            self._under_way -= 1
+
+    async def _asked(self, call: Callable[[], R], deadline_s: float) -> R:
+        left = self._tries
+        while True:
+            left -= 1
+            try:
+                return await self._answer(call, deadline_s)
+            except AwsUnavailable as fault:
+                pause_s = _THROTTLED_PAUSE_S if fault.throttled else _PAUSE_S
+                if not left or time.monotonic() + pause_s >= deadline_s:
+                    raise
+            await asyncio.sleep(pause_s)
+
+    async def _answer(self, call: Callable[[], R], deadline_s: float) -> R:
+        def on_the_thread() -> R:
+            if time.monotonic() >= deadline_s:
+                raise AwsUnavailable("nothing was sent in time")
+            return call()
+
+        try:
+            under_way = asyncio.get_running_loop().run_in_executor(self._threads, on_the_thread)
+            return await asyncio.wait_for(under_way, deadline_s - time.monotonic())
         except TimeoutError as cause:
             raise AwsUnavailable("no answer in time") from cause
         except ClientError as error:
@@ -90,8 +126,6 @@ class AwsCalls:
             raise
         except BotoCoreError as cause:
             raise AwsUnavailable(f"no answer: {type(cause).__name__}") from cause
-        finally:
-            self._under_way -= 1
 
     def close(self) -> None:
         """Waits for the calls under way, then lets the threads go."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from infra.emulation.emulator import Emulator
+from infra.emulation.emulator import REGION, SDK_ENVIRONMENT, Emulator
 
+from counterfoil import aws_calls
+from counterfoil.entrypoints.aws_lambda import REQUEST_DEADLINE_S
 from counterfoil.model.counterfoil import CounterfoilRef, Redemption
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits
@@ -34,8 +38,8 @@ def table(aws: Emulator, request: pytest.FixtureRequest) -> str:
 
 
 def _store(aws: Emulator, table: str, clock: Callable[[], int], url: str | None = None, tries: int = 2) -> DynamoDbStore:
-    config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": tries}, "read_timeout": 1}
-    return DynamoDbStore(aws.client("dynamodb", url, **config), table, clock)
+    client = aws.client("dynamodb", url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
+    return DynamoDbStore(client, table, clock, tries=tries)
 
 
 # -- the emulator is fit to show this --
@@ -207,7 +211,7 @@ async def test_throttling_is_a_503_that_says_when_to_come_again(aws: Emulator, t
 async def test_more_calls_than_may_wait_are_refused_at_once(aws: Emulator, table: str) -> None:
     with fault_proxy(aws.url) as proxy:
         client = aws.client("dynamodb", proxy.url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
-        store = DynamoDbStore(client, table, Clock(), waiting_max=2)
+        store = DynamoDbStore(client, table, Clock(), waiting_max=2, tries=1)
         proxy.fault_of = lambda _: "stalled answer"
         finds = [asyncio.create_task(store.find(made().ref)) for _ in range(3)]
         heard = await asyncio.gather(*finds, return_exceptions=True)
@@ -224,6 +228,73 @@ async def test_no_answer_in_time_is_unknown(aws: Emulator, table: str) -> None:
         with pytest.raises(StoreUnavailable, match="in time"):
             await store.find(made().ref)
         await store.close()
+
+
+# -- time is what it is when a try is sent --
+
+
+async def test_a_second_try_after_expiry_redeems_nothing(aws: Emulator, table: str) -> None:
+    clock = Clock()
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, clock, proxy.url)
+        ref = await kept(store)
+        clock.now_us = START_US + LIFETIME_US - 1
+
+        def expires_meanwhile(request: bytes) -> Fault:
+            if b"UpdateItem" not in request or clock.now_us >= START_US + LIFETIME_US:
+                return "none"
+            clock.now_us = START_US + LIFETIME_US
+            return "lost request"
+
+        proxy.fault_of = expires_meanwhile
+        outcome = await store.redeem(ref, MINE, ATTEMPTS_MAX)
+        assert "lost request" in proxy.faults
+        assert not outcome.applied
+        assert outcome.now_us == START_US + LIFETIME_US
+        await store.close()
+
+
+async def test_nothing_is_sent_once_nobody_waits_for_it_any_more(aws: Emulator, table: str) -> None:
+    """As after a freeze: the caller was told "unknown", and what was still to be sent must not be."""
+    store = _store(aws, table, Clock())
+    ref = await kept(store)
+    held = threading.Event()
+    for _ in range(aws_calls._THREADS):
+        store._calls._threads.submit(held.wait)
+    token = aws_calls.request_deadline_s.set(time.monotonic() + 0.05)
+    with pytest.raises(StoreUnavailable):
+        await store.redeem(ref, MINE, ATTEMPTS_MAX)
+    aws_calls.request_deadline_s.reset(token)
+    held.set()
+    await asyncio.sleep(0.3)
+    found = await store.find(ref)
+    assert found is not None
+    assert found.redemption is None
+    await store.close()
+
+
+async def test_all_calls_of_a_request_share_its_deadline(aws: Emulator, table: str) -> None:
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, Clock(), proxy.url)
+        proxy.fault_of = lambda _: "stalled answer"
+        token = aws_calls.request_deadline_s.set(time.monotonic() + 0.3)
+        started_s = time.monotonic()
+        for _ in range(4):
+            with pytest.raises(StoreUnavailable):
+                await store.find(made().ref)
+        aws_calls.request_deadline_s.reset(token)
+        assert time.monotonic() - started_s < 1
+        await store.close()
+
+
+def test_the_products_clients_leave_nothing_to_the_sdks_defaults(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SDK_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    config = aws_calls.aws_client("dynamodb", REGION, aws.url).meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout, config.read_timeout) == (aws_calls.CONNECT_TIMEOUT_S, aws_calls.READ_TIMEOUT_S)
+    assert aws_calls.TRIES * (aws_calls.CONNECT_TIMEOUT_S + aws_calls.READ_TIMEOUT_S) < aws_calls.DEADLINE_S
+    assert aws_calls.DEADLINE_S < REQUEST_DEADLINE_S
 
 
 # -- a broom that comes late, or early --

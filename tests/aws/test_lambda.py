@@ -24,7 +24,7 @@ from counterfoil.model.verdict import Reason
 from counterfoil.settings import load_settings
 from tests.support.service import clean_environment
 
-PRINCIPALS = [
+PRINCIPALS: list[dict[str, Any]] = [
     {"subject": "jwt:shop", "name": "shop", "role": "issuer", "clients": ["shop-*"]},
     {"subject": "jwt:backend", "name": "backend", "role": "validator"},
     {"subject": "jwt:operations", "name": "operations", "role": "operator"},
@@ -253,6 +253,12 @@ ASSUMED = "arn:aws:sts::123456789012:assumed-role/shop/any-session"
         ("iam", {"authorizer": {"jwt": {"claims": {"sub": "arn", "exp": "1"}}}}, "2.0", None),
         ("iam", {"identity": {"userArn": ASSUMED}}, "1.0", "iam:arn:aws:sts::123456789012:assumed-role/shop"),
         ("iam", {}, "2.0", None),
+        (
+            "iam",
+            {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/x:assumed-role/shop/bob"}}},
+            "2.0",
+            "iam:arn:aws:iam::1:user/x:assumed-role/shop/bob",
+        ),
     ],
 )
 def test_the_caller_is_who_the_chosen_authorizer_verified_and_nobody_else(
@@ -295,6 +301,7 @@ async def test_a_subject_has_the_role_of_the_list() -> None:
         '[{"subject": "jwt:a", "name": "a", "role": "validator", "revoked": "no"}]',
         '[{"subject": "jwt:a", "name": "a", "role": "validator"}, {"subject": "jwt:a", "name": "b", "role": "validator"}]',
         '[{"subject": "jwt:a", "name": "a", "role": "validator"}, {"subject": "jwt:b", "name": "a", "role": "validator"}]',
+        json.dumps([{**PRINCIPALS[5], "name": "first"}, PRINCIPALS[5]]),
     ],
 )
 def test_a_list_that_breaks_a_rule_is_refused_by_the_rule(entries: str) -> None:
@@ -376,8 +383,49 @@ def test_a_lone_surrogate_is_refused_and_no_error(functions: dict[str, Function]
 
 def test_a_named_stage_is_no_part_of_the_path() -> None:
     event = event_2("POST", "/prod/v1/passcodes", None, {}, {}, None)
-    event["requestContext"]["stage"] = "prod"
+    event["requestContext"] |= {"stage": "prod", "domainName": "api.execute-api.eu-south-1.amazonaws.com"}
     assert request_of(event, "jwt").path == "/v1/passcodes"
+
+
+def test_under_a_domain_of_its_own_a_stage_is_not_in_the_path() -> None:
+    event = event_2("POST", "/v1/passcodes", None, {}, {}, None)
+    event["requestContext"] |= {"stage": "v1", "domainName": "payments.example"}
+    assert request_of(event, "jwt").path == "/v1/passcodes"
+
+
+@pytest.mark.parametrize("version", ["2.0", "1.0"])
+@pytest.mark.parametrize(
+    "gone", ["requestContext", "headers", "rawQueryString", "body", "rawPath", "path", "httpMethod", "all"]
+)
+def test_an_event_that_lacks_something_is_answered_all_the_same(
+    functions: dict[str, Function], version: str, gone: str
+) -> None:
+    event = (event_2 if version == "2.0" else event_1)("POST", "/v1/passcodes", "{}", {"A": "b"}, {"a": "b"}, "shop")
+    event = {} if gone == "all" else {name: value for name, value in event.items() if name != gone}
+    assert 400 <= functions["issue"].answered(event)["statusCode"] < 500
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rawQueryString": "a=\ud800"},
+        {"body": "n\u00f6 base64", "isBase64Encoded": True},
+        {"headers": {"a": "\ud800"}},
+        {"requestContext": "text"},
+        {"requestContext": {"http": {"method": "POST"}, "requestId": "r", "authorizer": "text"}},
+    ],
+)
+def test_an_event_of_odd_parts_is_the_callers_mistake(functions: dict[str, Function], changed: dict[str, Any]) -> None:
+    event = event_2("POST", "/v1/passcodes", "{}", {"content-type": "application/json"}, {}, "shop") | changed
+    assert 400 <= functions["issue"].answered(event)["statusCode"] < 500
+
+
+def test_a_rest_api_without_the_multi_value_maps_is_understood() -> None:
+    event = event_1("GET", "/generateOtp", None, {"Idempotency-Key": "a"}, {"clientId": "b"}, None)
+    for name in ("multiValueHeaders", "multiValueQueryStringParameters"):
+        del event[name]
+    request = request_of(event, "jwt")
+    assert (request.headers[b"idempotency-key"], request.query) == (b"a", b"clientId=b")
 
 
 def test_a_header_that_came_twice_is_joined_so_that_no_rule_takes_it() -> None:
@@ -407,13 +455,14 @@ def test_a_request_is_one_line_that_cloudwatch_turns_into_metrics() -> None:
     observer.answered("/v1/passcodes", 201, 0.001)
     first, second = map(json.loads, out.getvalue().splitlines())
     assert (first["route"], first["status"], first["reason"]) == ("/v1/passcodes/validate", "409", "expired")
-    (directive,) = first["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "Counterfoil"
-    assert ["stage", "reason"] in directive["Dimensions"]
-    for metric in directive["Metrics"]:
-        assert isinstance(first[metric["Name"]], int | float)
-    for dimension in directive["Dimensions"]:
-        assert all(isinstance(first[name], str) for name in dimension)
+    directives = first["_aws"]["CloudWatchMetrics"]
+    assert [directive["Dimensions"] for directive in directives] == [[["stage", "route"]], [["stage", "reason"]]]
+    for directive in directives:
+        assert directive["Namespace"] == "Counterfoil"
+        for metric in directive["Metrics"]:
+            assert isinstance(first[metric["Name"]], int | float)
+        assert all(isinstance(first[name], str) for name in directive["Dimensions"][0])
+    assert len(second["_aws"]["CloudWatchMetrics"]) == 1
     assert "reason" not in second
     assert observer.exposition()[1] == b""
 

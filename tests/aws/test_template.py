@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import cost
 from infra import package
 from infra.emulation.deployment import settings, synthesised, without_key_conditions
 from infra.emulation.emulator import ROOT
@@ -93,25 +94,34 @@ def test_no_role_has_a_wildcard(template: dict[str, Any]) -> None:
         assert "ManagedPolicyArns" not in role["Properties"]
 
 
-def test_a_role_uses_the_key_for_its_stage_epoch_and_purpose_only(template: dict[str, Any]) -> None:
-    for function, purposes in (
-        ("Issue", ["data-key", "passcode"]),
-        ("Validate", ["data-key", "passcode"]),
-        ("Operate", ["data-key"]),
-    ):
-        (statement,) = [each for each in _statements(template, function) if "kms:Decrypt" in _actions(each)]
-        assert statement["Condition"] == {
-            "StringEquals": {
-                "kms:EncryptionContext:counterfoil:stage": "dev",
-                "kms:EncryptionContext:counterfoil:epoch": "1",
-                "kms:EncryptionContext:counterfoil:purpose": purposes,
-            }
-        }
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_role_uses_the_key_for_its_stage_epoch_and_purposes_only(cdk_out: Path, strict: bool) -> None:
+    made = synthesised(settings(keys={"strict": strict}), cdk_out / "package", cdk_out / "cdk.out")
+    data, both = ["data-key"], ["data-key", "passcode"]
+    expected = {
+        "Issue": {"kms:Decrypt": data, "kms:GenerateDataKey": both if strict else data},
+        "Validate": {"kms:Decrypt": both},
+        "Operate": {"kms:Decrypt": data},
+    }
+    for function in FUNCTIONS:
+        found = {}
+        for statement in _statements(made, function):
+            if "Condition" in statement:
+                (action,) = _actions(statement)
+                condition = statement["Condition"]["StringEquals"]
+                found[action] = condition.pop("kms:EncryptionContext:counterfoil:purpose")
+                assert condition == {
+                    "kms:EncryptionContext:counterfoil:stage": "dev",
+                    "kms:EncryptionContext:counterfoil:epoch": "1",
+                }
+        assert found == expected[function]
 
 
 def test_the_key_denies_other_stages_and_epochs_to_everybody(template: dict[str, Any]) -> None:
     (key,) = _of(template, "AWS::KMS::Key").values()
     denials = [each for each in key["Properties"]["KeyPolicy"]["Statement"] if each["Effect"] == "Deny"]
+    for denial in denials:
+        assert _actions(denial) == {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"}
     assert [each["Condition"]["StringNotEquals"] for each in denials] == [
         {"kms:EncryptionContext:counterfoil:stage": "dev"},
         {"kms:EncryptionContext:counterfoil:epoch": "1"},
@@ -152,7 +162,8 @@ def test_the_functions_are_small_arm_and_current(template: dict[str, Any]) -> No
 @pytest.mark.parametrize("kind", ["jwt", "iam"])
 @pytest.mark.parametrize("seed_routes", [False, True])
 def test_every_route_has_the_authorizer_and_its_function(cdk_out: Path, kind: str, seed_routes: bool) -> None:
-    chosen = settings(authorizer={"kind": kind}, deployment={"seed_routes": seed_routes})
+    principals = [{"subject": f"{kind}:a", "name": "a", "role": "validator"}]
+    chosen = {**settings(authorizer={"kind": kind}, deployment={"seed_routes": seed_routes}), "principals": principals}
     made = synthesised(chosen, cdk_out / "package", cdk_out / "cdk.out")
     expected = {"jwt": "JWT", "iam": "AWS_IAM"}[kind]
     routes = _of(made, "AWS::ApiGatewayV2::Route").values()
@@ -174,6 +185,36 @@ def test_an_open_deployment_cannot_be_synthesised(cdk_out: Path) -> None:
     assert "never open" in caught.value.stderr
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"passcodes": {"lifetime_max_s": 9999}},
+        {"passcodes": {"service_context": {"a": "x" * 513}}},
+        {"passcodes": {"service_context": {str(number): "x" * 300 for number in range(8)}}},
+        {"keys": {"reuse_s": 0}},
+        {"deployment": {"epoch": 0}},
+        {"authorizer": {"kind": "iam"}, "principals": [{"subject": "jwt:a", "name": "a", "role": "validator"}]},
+        {"principals": [{"subject": "jwt:a", "name": "a", "role": "vaildator"}]},
+    ],
+)
+def test_what_the_functions_would_refuse_is_not_synthesised(cdk_out: Path, change: dict[str, Any]) -> None:
+    chosen = {**settings(**{name: each for name, each in change.items() if name != "principals"})}
+    chosen["principals"] = change.get("principals", chosen["principals"])
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        synthesised(chosen, cdk_out / "package", cdk_out / "cdk.out")
+    assert "Invalid: " in caught.value.stderr
+
+
+def test_the_list_of_principals_is_in_the_package_whatever_its_length(cdk_out: Path) -> None:
+    many = [{"subject": f"jwt:client-{number}", "name": f"client-{number}", "role": "validator"} for number in range(500)]
+    made = synthesised({**settings(), "principals": many}, cdk_out / "package", cdk_out / "cdk.out")
+    assert json.loads((cdk_out / "package" / "principals.json").read_text()) == many
+    for function in _of(made, "AWS::Lambda::Function").values():
+        variables = function["Properties"]["Environment"]["Variables"]
+        assert variables["COUNTERFOIL_PRINCIPALS"] == "@principals.json"
+        assert len(json.dumps(variables)) < 4096
+
+
 def test_the_api_throttles_and_logs_no_query(template: dict[str, Any]) -> None:
     (stage,) = _of(template, "AWS::ApiGatewayV2::Stage").values()
     assert stage["Properties"]["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 2000, "ThrottlingRateLimit": 1000}
@@ -190,10 +231,16 @@ def test_faults_and_attacks_are_watched(template: dict[str, Any]) -> None:
         "ValidateErrors",
         "OperateErrors",
         "ServerErrors",
-        "CounterfoilsThrottled",
+        "CounterfoilsGetItemThrottled",
+        "CounterfoilsPutItemThrottled",
+        "CounterfoilsUpdateItemThrottled",
+        "KeysGetItemThrottled",
+        "KeysPutItemThrottled",
         "TransactionMismatches",
         "AlreadyRedeemed",
+        "UnknownPasscodes",
     }
+    assert len(names) == cost._ALARMS
     assert len(_of(template, "AWS::CloudWatch::Dashboard")) == 1
 
 

@@ -1,4 +1,4 @@
-"""Strict mode's rules, over a managed key that stands in for KMS and keeps its contract. On KMS itself: tests/aws/test_kms.py."""
+"""Strict mode's rules, over a managed key that keeps the contract. On KMS: tests/aws/test_kms.py."""
 
 import secrets
 from collections.abc import Mapping

@@ -79,6 +79,8 @@ class Issuance:
         After a fault a counterfoil may exist whose passcode nobody has: harmless, it dies by itself.
         """
         lifetime_s = self._checked_lifetime(request.lifetime_s)
+        # Before the sealed context is opened: on a new deployment, asking is what makes the first key to seal one with.
+        key = await self.keys.sealing_key()
         binding = Binding(
             client_id=request.client_id,
             context=request.context,
@@ -86,7 +88,6 @@ class Issuance:
             sealed_pairs=await self._sealed_pairs(request),
             transaction_digest=request.transaction_digest,
         )
-        key = await self.keys.sealing_key()
         timestamp_us = self.now_us()
         for later_us in range(_TIMESTAMP_TRIES):
             # A new salt for every try: the same one under another timestamp would use a nonce twice.

@@ -28,10 +28,13 @@ class GatewayPrincipals:
         """Raises Invalid, which names the rule and quotes nothing of the list."""
         self._principals: dict[str, Principal] = {}
         self._passcodes_revoked: dict[str, bool] = {}
+        subjects: set[str] = set()
         for entry in _entries(text):
             principal = _principal(entry)
-            if principal.name in self._passcodes_revoked or entry["subject"] in self._principals:
+            # Revoked ones count: a second entry must not let back in whom the first keeps out.
+            if principal.name in self._passcodes_revoked or entry["subject"] in subjects:
                 raise Invalid(_FIELD, "subjects and names must not be there twice")
+            subjects.add(entry["subject"])
             self._passcodes_revoked[principal.credential_id] = entry.get("passcodes_revoked", False)
             if not entry.get("revoked", False):
                 self._principals[entry["subject"]] = principal

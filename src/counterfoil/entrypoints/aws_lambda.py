@@ -7,6 +7,7 @@ and no key. The first call puts the service together.
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,14 +18,15 @@ from counterfoil.api.app import Api
 from counterfoil.api.callers import by_gateway_subject
 from counterfoil.api.http import problem
 from counterfoil.api.routes import passcode_routes
+from counterfoil.aws_calls import request_deadline_s
 from counterfoil.credentials.gateway_principals import GatewayPrincipals
-from counterfoil.entrypoints.lambda_events import Authorizer, Event, request_of, response_of
+from counterfoil.entrypoints.lambda_events import Authorizer, Event, NoRequest, request_of, response_of
 from counterfoil.entrypoints.lambda_log import MetricLines, log_json_lines
 from counterfoil.keys.open_keys import open_keys
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import BODY_BYTES_MAX
 from counterfoil.settings import Settings, load_settings
-from counterfoil.wire.problems import TOO_LARGE
+from counterfoil.wire.problems import INVALID_REQUEST, TOO_LARGE
 from counterfoil.wiring import assembled_handlers, key_settings, opened_store, system_now_us
 
 ROUTES: Mapping[str, frozenset[str]] = {
@@ -34,6 +36,9 @@ ROUTES: Mapping[str, frozenset[str]] = {
 }
 """Which function serves which path. The rights in infra/ follow from this table, and a test holds the two together."""
 
+REQUEST_DEADLINE_S = 9.0
+"""Below the functions' 15 s and API Gateway's 29 s, with room for the start of a function."""
+_NO_REQUEST_ID = "req_none"
 _AUTHORIZER_VARIABLE = "COUNTERFOIL_AUTHORIZER"
 _PRINCIPALS_VARIABLE = "COUNTERFOIL_PRINCIPALS"
 
@@ -63,10 +68,18 @@ class Function:
 
     def answered(self, event: Event) -> dict[str, Any]:
         """The gateway's response to one event."""
-        request = request_of(event, self.authorizer)
+        try:
+            request = request_of(event, self.authorizer)
+        except NoRequest:
+            return response_of(problem(INVALID_REQUEST, _NO_REQUEST_ID), _NO_REQUEST_ID)
         if len(request.body) > BODY_BYTES_MAX:
             return response_of(problem(TOO_LARGE, request.request_id), request.request_id)
-        return response_of(self.loop.run_until_complete(self.api.handle(request)), request.request_id)
+        # All calls of the request share it: the caller hears our 503, and never that the function was ended.
+        deadline = request_deadline_s.set(time.monotonic() + REQUEST_DEADLINE_S)
+        try:
+            return response_of(self.loop.run_until_complete(self.api.handle(request)), request.request_id)
+        finally:
+            request_deadline_s.reset(deadline)
 
     def close(self) -> None:
         """Ends it; a function on AWS never is."""

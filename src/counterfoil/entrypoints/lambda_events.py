@@ -8,24 +8,38 @@ Who calls is taken from what the gateway's authorizer verified, and from nowhere
   ARN, without an assumed role's session name.
 """
 
+import re
 from base64 import b64decode
-from binascii import Error
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from counterfoil.api.http import Request, Response
 
+_ASSUMED_ROLE = re.compile(r"arn:[a-z\-]+:sts::\d+:assumed-role/")
 Authorizer: TypeAlias = Literal["jwt", "iam"]
 Event: TypeAlias = Mapping[str, Any]
 
 
+class NoRequest(ValueError):
+    """The event is not one that API Gateway makes."""
+
+
 def request_of(event: Event, authorizer: Authorizer) -> Request:
-    """The request in an event. A body that is not what the event says it is becomes no JSON, which the rules refuse."""
+    """The request in an event. Raises NoRequest. A body that is not what the event says becomes no JSON, which is refused."""
+    try:
+        return _request(event, authorizer)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        # Not chained: what the event holds belongs into no log.
+        raise NoRequest from None
+
+
+def _request(event: Event, authorizer: Authorizer) -> Request:
     context = event["requestContext"]
     if event.get("version") == "2.0":
-        method, path, query = context["http"]["method"], _without_stage(event["rawPath"], context), event["rawQueryString"]
-        headers = {name.lower(): value for name, value in event["headers"].items()}
+        method, path = context["http"]["method"], _without_stage(event["rawPath"], context)
+        query = event.get("rawQueryString") or ""
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     else:
         method, path, query = event["httpMethod"], event["path"], _query(event)
         headers = _joined(event)
@@ -62,24 +76,30 @@ def _subject(context: Mapping[str, Any], authorizer: Authorizer) -> str | None:
     if not isinstance(arn, str) or not arn:
         return None
     # arn:aws:sts::<account>:assumed-role/<role>/<session>: whoever assumes the role chooses the session's name.
-    return f"iam:{arn.rpartition('/')[0] if ':assumed-role/' in arn else arn}"
+    return f"iam:{arn.rpartition('/')[0] if _ASSUMED_ROLE.match(arn) else arn}"
 
 
 def _without_stage(path: str, context: Mapping[str, Any]) -> str:
     stage = context.get("stage", "$default")
-    return path if stage == "$default" else path.removeprefix(f"/{stage}")
+    # Under a domain of its own an API has its path as it is, and a stage may be called as a path begins.
+    is_own_domain = not str(context.get("domainName", "")).endswith(".amazonaws.com")
+    return path if stage == "$default" or is_own_domain else path.removeprefix(f"/{stage}")
 
 
 def _query(event: Event) -> str:
-    many = event.get("multiValueQueryStringParameters") or {}
+    many = event.get("multiValueQueryStringParameters") or _as_many(event.get("queryStringParameters"))
     return urlencode([(name, value) for name, values in many.items() for value in values])
 
 
 def _joined(event: Event) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, values in (event.get("multiValueHeaders") or {}).items():
+    for name, values in (event.get("multiValueHeaders") or _as_many(event.get("headers"))).items():
         headers[name.lower()] = ", ".join(values)
     return headers
+
+
+def _as_many(single: Mapping[str, str] | None) -> dict[str, list[str]]:
+    return {name: [value] for name, value in (single or {}).items()}
 
 
 def _body(event: Event) -> bytes:
@@ -89,5 +109,5 @@ def _body(event: Event) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     try:
         return b64decode(body, validate=True)
-    except Error:
+    except ValueError:
         return b"\xff"

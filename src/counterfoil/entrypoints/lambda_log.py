@@ -47,14 +47,13 @@ class MetricLines:
             "requests": 1,
             "duration": round(duration_s * 1000, 3),
         }
-        dimensions = [["stage", "route"], ["stage", "route", "status"]]
+        # Each combination of a metric and its dimensions is billed: the status is in the line, and in no metric.
+        directives = [_directive(["stage", "route"], {"requests": "Count", "duration": "Milliseconds"})]
         if self._reason is not None:
             line["reason"] = self._reason.value
-            dimensions.append(["stage", "reason"])
+            directives.append(_directive(["stage", "reason"], {"requests": "Count"}))
             self._reason = None
-        metrics = [{"Name": "requests", "Unit": "Count"}, {"Name": "duration", "Unit": "Milliseconds"}]
-        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
-        line["_aws"] = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
+        line["_aws"] = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": directives}
         print(json.dumps(line), file=self._out or sys.stdout, flush=True)
 
     def refused(self, reason: Reason) -> None:
@@ -71,6 +70,11 @@ def log_json_lines(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _directive(dimensions: list[str], metrics: dict[str, str]) -> dict[str, Any]:
+    units = [{"Name": name, "Unit": unit} for name, unit in metrics.items()]
+    return {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": units}
 
 
 def _frames(trace: Any) -> list[str]:

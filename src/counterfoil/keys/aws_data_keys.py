@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from counterfoil.keys.aws_key_table import PARTITION_KEY, TTL_ATTRIBUTE, KeyTable
 from counterfoil.keys.aws_kms import KmsDeployment, ManagedKey
-from counterfoil.model.limits import KEY_ID_BYTES, MICROSECONDS_PER_S, SEALED_CONTEXT_LIFETIME_S_MAX
+from counterfoil.model.limits import CLOCK_TOLERANCE_US, KEY_ID_BYTES, MICROSECONDS_PER_S, SEALED_CONTEXT_LIFETIME_S_MAX
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.keys import DataKey, KeysUnavailable
 
@@ -63,7 +63,8 @@ class KmsDataKeys:
 
     async def sealing_key(self) -> DataKey:
         primary = self._primary
-        if primary is None or not self._is_fresh(primary):
+        while primary is None or not self._is_fresh(primary):
+            # Looked at again after the wait: as many as waited with this one may have used the key up.
             primary = await self._shared.by("primary", self._next_primary)
         primary.used += 1
         return primary.key
@@ -75,14 +76,17 @@ class KmsDataKeys:
         return await self._shared.by(key_id.hex(), lambda: self._fetched(key_id))
 
     def _is_fresh(self, primary: "_Primary") -> bool:
-        lives_us = self._reuse_us if self._makes_keys else _SEALS_S_MAX * MICROSECONDS_PER_S
-        looked_at_us = self._now_us() - primary.seen_at_us
-        return (
-            self._now_us() - primary.created_at_us < lives_us
-            and primary.used < self._reuse_max
+        now_us = self._now_us()
+        if now_us - primary.seen_at_us >= self._reuse_us:
             # Another instance may have made the next one long ago.
-            and looked_at_us < self._reuse_us
-        )
+            return False
+        if primary.created_at_us > now_us + CLOCK_TOLERANCE_US:
+            # By a clock that is wrong; it would be fresh for as long.
+            return False
+        age_us = now_us - primary.created_at_us
+        if not self._makes_keys:
+            return age_us < _SEALS_S_MAX * MICROSECONDS_PER_S
+        return age_us < self._reuse_us and primary.used < self._reuse_max
 
     async def _next_primary(self) -> "_Primary":
         """The primary that the table has, while it is fresh; otherwise a new one, or the one that somebody else made first."""
@@ -112,7 +116,7 @@ class KmsDataKeys:
             "created_at_us": {"N": str(now_us)},
         }
         if await self._table.replace(item, pointer):
-            self._unwrapped[key.key_id] = (key, now_us)
+            self._keep_unwrapped(key)
             return _Primary(key, now_us, now_us)
         # Somebody else was first; the key just made stays unused.
         pointer = await self._table.read(self._pointer)
@@ -146,11 +150,14 @@ class KmsDataKeys:
             # Wrapped under another stage or epoch, whatever the item says.
             return None
         key = DataKey(key_id, material)
+        self._keep_unwrapped(key)
+        return key
+
+    def _keep_unwrapped(self, key: DataKey) -> None:
+        self._unwrapped.pop(key.key_id, None)
         while len(self._unwrapped) >= _CACHED_MAX:
             del self._unwrapped[next(iter(self._unwrapped))]
-        self._unwrapped.pop(key_id, None)
-        self._unwrapped[key_id] = (key, self._now_us())
-        return key
+        self._unwrapped[key.key_id] = (key, self._now_us())
 
     @property
     def _pointer(self) -> str:

@@ -44,7 +44,7 @@ class KeyTable:
     async def _asked(self, call: Callable[..., Any], **arguments: Any) -> dict[str, Any] | None:
         """The answer; None when the condition did not hold."""
         try:
-            answer: dict[str, Any] = await self._calls.run(call, TableName=self._table, **arguments)
+            answer: dict[str, Any] = await self._calls.run(lambda: call(TableName=self._table, **arguments))
         except AwsUnavailable as fault:
             raise KeysUnavailable(f"the table of keys: {fault}") from fault
         except ClientError as error:

@@ -53,7 +53,7 @@ class ManagedKey:
         context = self._deployment.context(purpose, pairs)
         try:
             answer: dict[str, Any] = await self._calls.run(
-                call, KeyId=self._deployment.key_arn, EncryptionContext=context, **arguments
+                lambda: call(KeyId=self._deployment.key_arn, EncryptionContext=context, **arguments)
             )
         except AwsUnavailable as fault:
             raise KeysUnavailable(f"KMS: {fault}") from fault

@@ -1,8 +1,9 @@
 """Counterfoils in a DynamoDB table: single-item conditional writes in one Region. It never decides on what it read.
 
 One item a counterfoil, under a hash of client id and timestamp, so that a busy client is spread over all partitions. Every
-write goes through the SDK's own retries, under an id of its own that the item keeps: a condition that fails brings the item
-as it stands (`ALL_OLD`), and the id in it tells a write of this call, whose first answer was lost, from somebody else's.
+write may be sent twice, each time with the time as it is then and under an id of its own that the item keeps: a condition
+that fails brings the item as it stands (`ALL_OLD`), and the id in it tells a write of this call, whose first answer was
+lost, from somebody else's.
 
 `ttl` is a broom and nothing else: DynamoDB may delete days late, and every decision looks at `expires_at` itself.
 The table keeps no limits per client: an exact account would cost a second write an issue (docs/decisions/0004).
@@ -10,12 +11,13 @@ The table keeps no limits per client: an exact account would cost a second write
 
 import secrets
 import struct
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
+from counterfoil.aws_calls import TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached
@@ -50,13 +52,14 @@ class DynamoDbStore:
         *,
         retention_s: int = RETENTION_S_DEFAULT,
         waiting_max: int = WAITING_MAX_DEFAULT,
+        tries: int = TRIES,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
         self._client = client
         self._table = table
         self._now_us = now_us
         self._retention_us = retention_s * MICROSECONDS_PER_S
-        self._calls = AwsCalls(waiting_max=waiting_max)
+        self._calls = AwsCalls(waiting_max=waiting_max, tries=tries)
         self._token_bytes = token_bytes
 
     async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
@@ -112,24 +115,32 @@ class DynamoDbStore:
     async def _change(
         self, ref: CounterfoilRef, update: str, condition: str, values: Item, *, erases_seed_copy: bool = False
     ) -> Outcome:
-        now_us = self._now_us()
         write_id = self._token_bytes(_WRITE_ID_BYTES)
-        values = {**values, **_ISSUED, ":write_id": {"B": write_id}}
-        if ":now_us" in update + condition:
-            values[":now_us"] = {"N": str(now_us)}
         # The copy goes; `of_seed` stays, so that it is still known how the passcode was made.
         erasure = " REMOVE seed_copy" if erases_seed_copy else ""
-        try:
-            answer = await self._asked(
-                self._client.update_item,
+        now_us = 0
+
+        def send() -> dict[str, Any]:
+            # Read when it is sent, on the thread that sends it: not when it was asked for, nor when it was tried before.
+            nonlocal now_us
+            now_us = self._now_us()
+            bound = {**values, **_ISSUED, ":write_id": {"B": write_id}}
+            if ":now_us" in update + condition:
+                bound[":now_us"] = {"N": str(now_us)}
+            answer: dict[str, Any] = self._client.update_item(
+                TableName=self._table,
                 Key=_key(ref),
                 UpdateExpression=f"{update}, write_id = :write_id{erasure}",
                 ConditionExpression=condition,
                 ExpressionAttributeNames=_STATE,
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues=bound,
                 ReturnValues="ALL_NEW",
                 **_WITH_OLD,
             )
+            return answer
+
+        try:
+            answer = await self._sent(send)
         except _ConditionFailed as failed:
             if failed.item is None:
                 return Outcome(False, None, now_us)
@@ -138,15 +149,17 @@ class DynamoDbStore:
         return Outcome(True, _counterfoil(answer["Attributes"]), now_us)
 
     async def _asked(self, call: Any, **arguments: Any) -> dict[str, Any]:
+        return await self._sent(lambda: call(TableName=self._table, **arguments))
+
+    async def _sent(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = await self._calls.run(call, TableName=self._table, **arguments)
+            return await self._calls.run(send)
         except AwsUnavailable as fault:
             raise StoreUnavailable(str(fault), retry_after_s=2 if fault.throttled else 1) from fault
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 raise _ConditionFailed(error.response.get("Item")) from None
             raise StoreUnavailable(f"the store refused the call: {error.response['Error']['Code']}") from error
-        return answer
 
     def _item(self, counterfoil: Counterfoil) -> Item:
         removable_at_s = -(-(counterfoil.expires_at_us + self._retention_us) // MICROSECONDS_PER_S)
