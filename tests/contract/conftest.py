@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from counterfoil.ports.store import Store
-from tests.contract.engines import ENGINES, DynamoDb, Engine, available
+from tests.contract.engines import ENGINES, ON_DYNAMODB_LOCAL, ON_THE_EMULATOR, Engine, available
 from tests.support.clock import Clock
 
 
@@ -15,7 +15,9 @@ from tests.support.clock import Clock
 def engine(request: pytest.FixtureRequest) -> Engine:
     engine = available(request.param)
     if engine.name == "dynamodb":
-        DynamoDb.running = request.getfixturevalue("aws")
+        ON_THE_EMULATOR.running = request.getfixturevalue("aws")
+    elif engine.name == "dynamodb-local":
+        ON_DYNAMODB_LOCAL.running = request.getfixturevalue("local_dynamodb")
     return engine
 
 

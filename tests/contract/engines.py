@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from infra.emulation import emulator
+from infra.emulation import dynamodb_local, emulator
 from infra.emulation.emulator import Emulator
 
 from counterfoil.ports.ambient import NowUs
@@ -41,22 +41,30 @@ def _sqlite(folder: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store
 class DynamoDb:
     """Fresh tables on one emulator, which the session's fixture starts and ends."""
 
-    running: Emulator | None = None
-    _numbers = itertools.count()
+    def __init__(self) -> None:
+        self.running: Emulator | None = None
+        self._numbers = itertools.count()
 
-    @classmethod
-    def opened(cls, _: Path, now_us: NowUs, retention_s: int, __: bool) -> Store:
-        assert cls.running is not None
-        table = f"counterfoils-{os.getpid()}-{next(cls._numbers)}"
-        cls.running.create_table(table)
-        client = cls.running.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 2})
+    def opened(self, _: Path, now_us: NowUs, retention_s: int, __: bool) -> Store:
+        assert self.running is not None
+        table = f"counterfoils-{os.getpid()}-{next(self._numbers)}"
+        self.running.create_table(table)
+        client = self.running.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1})
         return DynamoDbStore(client, table, now_us, retention_s=retention_s)
+
+
+ON_THE_EMULATOR, ON_DYNAMODB_LOCAL = DynamoDb(), DynamoDb()
 
 
 ENGINES = (
     Engine("memory", _memory),
     Engine("sqlite", _sqlite),
-    Engine("dynamodb", DynamoDb.opened, emulator.missing, keeps_limits=False, sweeps=False),
+    Engine("dynamodb", ON_THE_EMULATOR.opened, emulator.missing, keeps_limits=False, sweeps=False),
+    *(
+        [Engine("dynamodb-local", ON_DYNAMODB_LOCAL.opened, dynamodb_local.missing, keeps_limits=False, sweeps=False)]
+        if dynamodb_local.is_wanted()
+        else []
+    ),
 )
 
 
