@@ -17,11 +17,15 @@ sys.path.insert(0, str(HERE.parent / "src"))
 SERVICE_CONTEXT_CHARS_MAX = 2048
 
 
-def synthesised(settings: dict[str, Any], package: Path, out: Path) -> None:
+def synthesised(settings: dict[str, Any], package: Path, out: Path, *, is_scanned: bool = False) -> None:
     """Writes the template and the functions' package into `out`. Needs no account and no network. Raises Invalid."""
     check(settings)
     (package / PRINCIPALS_FILE).write_text(json.dumps(settings["principals"]))
     app = cdk.App(outdir=str(out))
+    if is_scanned:
+        import cdk_nag
+
+        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     deployment = settings["deployment"]
     CounterfoilStack(
         app,

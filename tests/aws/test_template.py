@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bench import cost
 from infra import package
-from infra.emulation.deployment import settings, synthesised, without_key_conditions
+from infra.emulation.deployment import scanned, settings, synthesised, without_key_conditions
 from infra.emulation.emulator import ROOT
 
 from counterfoil.entrypoints.aws_lambda import ROUTES
@@ -272,6 +272,11 @@ def test_cfn_lint_finds_nothing(template: dict[str, Any], tmp_path: Path) -> Non
         [str(CFN_LINT), "-i", "W3005", "--", str(path)], capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_policy_scanner_finds_nothing_but_the_runtimes_age(cdk_out: Path) -> None:
+    # L1: Python 3.13 is what the wheels were tried with; 3.14 is newer.
+    assert scanned(settings(), cdk_out / "package", cdk_out / "cdk.out") == {"AwsSolutions-L1"}
 
 
 # -- the package --
