@@ -2,7 +2,8 @@
 
 The SDK blocks and would ask again by itself, with what was said the first time; but a time that was good then may not be
 good now. So its own retries are off, every try is put together afresh on the thread that sends it, and none is sent after
-the deadline: a function that was frozen in between (Lambda does that) sends nothing late when it thaws.
+the deadline, nor so shortly before it that it could outlive it: a function that is frozen after its answer (Lambda does
+that) sends nothing late when it thaws.
 The SDK is used without boto3's resource layer, which we do not need and which costs a third of a function's cold start.
 """
 
@@ -26,6 +27,7 @@ READ_TIMEOUT_S = 1.5
 TRIES = 2
 # For one call with its second try.
 DEADLINE_S = 6.0
+_TRY_S = CONNECT_TIMEOUT_S + READ_TIMEOUT_S
 _PAUSE_S = 0.05
 _THROTTLED_PAUSE_S = 0.25
 _THREADS = 32
@@ -108,7 +110,8 @@ class AwsCalls:
 
     async def _answer(self, call: Callable[[], R], deadline_s: float) -> R:
         def on_the_thread() -> R:
-            if time.monotonic() >= deadline_s:
+            # Sent only if it will have ended by the deadline: no try outlives the answer that its caller was given.
+            if time.monotonic() + _TRY_S > deadline_s:
                 raise AwsUnavailable("nothing was sent in time")
             return call()
 
