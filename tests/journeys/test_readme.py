@@ -127,6 +127,9 @@ def test_a_production_service_goes_from_keyset_to_acceptance(
     started["serve"] = Background(serve, checkout, tmp_path / "serve.log")
     started["serve"].until("http://127.0.0.1:8080")
     assert "accepted" in _run(use, checkout).lower()
+    (example,) = PYTHON_BLOCKS
+    (checkout / "example.py").write_text(example)
+    _run(".venv/bin/python example.py", checkout)
 
 
 def test_the_story_is_played_on_the_aws_emulator(checkout: Path) -> None:
