@@ -26,6 +26,7 @@ from counterfoil.settings import Settings
 EXIT_STORE_FAILED = 70
 _BACKLOG = 2048
 _GRACE_S = 10
+_KEEP_ALIVE_S = 75
 _CONNECTIONS_MIN = 16
 _CONNECTIONS_MAX = 65536
 _OWN_FILES = 64
@@ -108,6 +109,8 @@ def _configuration(app: AsgiShell, settings: Settings, connections_max: int) -> 
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        # Longer than pools keep a connection: one that the server closes first is a lost answer to whoever just sent on it.
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
