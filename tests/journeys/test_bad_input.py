@@ -241,7 +241,7 @@ async def test_what_is_no_http_is_a_problem_with_a_request_id(wire: Wire) -> Non
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"])
 async def test_a_head_that_does_not_come_is_given_up(tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 1.0)
     parts = made_parts(tmp_path)
     protocol = partial(BoundedProtocol, connections_max=2)
     shell = AsgiShell(parts.service.api, parts.store.close)
