@@ -84,11 +84,11 @@ class Exchange(Generic[A]):
             return self._decoded(answer)
         raise self._error(answer)
 
-    def after_doubt(self, error: CounterfoilError) -> CounterfoilError:
-        """The error after a try without an answer: that one may have been accepted, and this one does not undo it."""
+    def doubt(self, error: CounterfoilError) -> ServiceUnavailable | None:
+        """What to say instead of an error that follows an unanswered try, which may have been accepted; None to say it."""
         decided = isinstance(error, PasscodeRefused) and error.reason not in _MAY_HIDE_AN_ACCEPTANCE
-        if self.redemption_id is None or decided or isinstance(error, VerdictUnknown):
-            return error
+        if self.redemption_id is None or decided:
+            return None
         return self.unavailable(f"an earlier try went without an answer, and then: {error}")
 
     def unavailable(self, message: str, request_id: str | None = None) -> ServiceUnavailable:

@@ -124,9 +124,10 @@ class Client:
                 asked_to_wait_s = unavailable.retry_after_s or 0
                 in_doubt = True
             except CounterfoilError as error:
-                if not in_doubt:
+                doubt = exchange.doubt(error) if in_doubt else None
+                if doubt is None:
                     raise
-                raise exchange.after_doubt(error) from error
+                raise doubt from error
             time.sleep(max(wait_s, min(asked_to_wait_s, RETRY_AFTER_S_MAX)))
 
     def _answer(self, exchange: Exchange[A]) -> Answer:

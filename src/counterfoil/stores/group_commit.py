@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import apsw
 
 from counterfoil.ports.store import StoreUnavailable
+from counterfoil.stores.sqlite_file import LOCK_WAIT_S
 
 T = TypeVar("T")
 WriteStep: TypeAlias = Callable[[apsw.Connection], T]
@@ -34,7 +35,6 @@ PASSING = (apsw.BusyError, apsw.FullError, apsw.LockedError, apsw.ProtocolError)
 _BATCH_MAX = 512
 _IDLE_S = 1.0
 _BUSY_S = 0.002
-LOCK_WAIT_S = 5.0
 # SQLite's own default: larger made p99 worse, and with none the WAL grew without bound.
 _CHECKPOINT_PAGES = 1000
 # With several processes always writing, a passive checkpoint may never find the WAL at rest.
