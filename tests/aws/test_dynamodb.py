@@ -22,6 +22,7 @@ from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.wiring import system_now_us
 from tests.contract.claims import LIFETIME_US, MINE, kept, made
+from tests.contract.engines import PATIENCE_S
 from tests.support.clock import START_US, Clock
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.parts import Parts, decoded, made_parts, reason
@@ -90,7 +91,8 @@ async def test_control_a_store_that_reads_then_writes_is_caught(aws: Emulator, t
 
 @pytest.mark.slow
 async def test_256_redeemers_of_each_passcode_have_one_winner(aws: Emulator, table: str) -> None:
-    store = _store(aws, table, Clock())
+    client = aws.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=PATIENCE_S)
+    store = DynamoDbStore(client, table, Clock(), deadline_s=PATIENCE_S)
     refs = [await kept(store, made(timestamp_us=START_US + number)) for number in range(PASSCODES)]
     for ref in refs:
         redemptions = [Redemption(f"id-{number}", "backend") for number in range(REDEEMERS)]

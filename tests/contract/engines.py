@@ -17,6 +17,10 @@ from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
 
 
+PATIENCE_S = 240
+"""How long a thousand calls at once may take: an emulator on a busy machine answers less than a hundred a second."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """`opened(folder, clock, retention_s, broom)` gives a fresh store; `missing` says why it cannot, or nothing."""
@@ -49,8 +53,9 @@ class DynamoDb:
         assert self.running is not None
         table = f"counterfoils-{os.getpid()}-{next(self._numbers)}"
         self.running.create_table(table)
-        client = self.running.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1})
-        return DynamoDbStore(client, table, now_us, retention_s=retention_s)
+        once = {"mode": "standard", "total_max_attempts": 1}
+        client = self.running.client("dynamodb", retries=once, read_timeout=PATIENCE_S)
+        return DynamoDbStore(client, table, now_us, retention_s=retention_s, deadline_s=PATIENCE_S)
 
 
 ON_THE_EMULATOR, ON_DYNAMODB_LOCAL = DynamoDb(), DynamoDb()

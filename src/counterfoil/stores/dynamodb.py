@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
+from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached
@@ -52,6 +52,7 @@ class DynamoDbStore:
         *,
         retention_s: int = RETENTION_S_DEFAULT,
         waiting_max: int = WAITING_MAX_DEFAULT,
+        deadline_s: float = DEADLINE_S,
         tries: int = TRIES,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
@@ -59,7 +60,7 @@ class DynamoDbStore:
         self._table = table
         self._now_us = now_us
         self._retention_us = retention_s * MICROSECONDS_PER_S
-        self._calls = AwsCalls(waiting_max=waiting_max, tries=tries)
+        self._calls = AwsCalls(waiting_max=waiting_max, deadline_s=deadline_s, tries=tries)
         self._token_bytes = token_bytes
 
     async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
