@@ -1,0 +1,7 @@
+"""All campaigns, in the order in which the evidence tells them. A new one is one module and one line here."""
+
+from collections.abc import Sequence
+
+from tests.adversity.campaign import Campaign
+
+CAMPAIGNS: Sequence[Campaign] = ()
