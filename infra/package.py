@@ -39,6 +39,7 @@ _LEFT_OUT = (
     "stores/memory.py",
     "stores/sqlite.py",
     "stores/sqlite_file.py",
+    "stores/sqlite_journal.py",
     "__main__.py",
 )
 

@@ -66,7 +66,7 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
     keys = open_keys(settings.keys_url, key_settings(settings), system_now_us)
     credentials = CredentialFile(settings.credentials_path, system_now_us)
     credentials.records()
-    store = opened_store(settings, keys.epoch, on_fatal)
+    store = opened_store(settings, keys, on_fatal)
     return assembled(
         store=store,
         keys=keys.provider,

@@ -12,7 +12,13 @@ from typing import Any
 
 from counterfoil.model.context import Context, checked_context
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.limits import LIFETIME_S_DEFAULT, LIFETIME_S_MAX, LIFETIME_S_MIN, RETENTION_S_DEFAULT
+from counterfoil.model.limits import (
+    JOURNAL_RETENTION_S_DEFAULT,
+    LIFETIME_S_DEFAULT,
+    LIFETIME_S_MAX,
+    LIFETIME_S_MIN,
+    RETENTION_S_DEFAULT,
+)
 from counterfoil.model.usage import IssueLimits
 
 ENVIRONMENT_PREFIX = "COUNTERFOIL_"
@@ -60,6 +66,8 @@ class Settings:
     """The longest lifetime that may be asked for, in seconds; 600 at most."""
     retention_s: int = RETENTION_S_DEFAULT
     """How long a counterfoil is kept after its expiry, in seconds: so long can an acceptance be told again."""
+    journal_retention_s: int = JOURNAL_RETENTION_S_DEFAULT
+    """How long the journal of an SQLite store keeps an entry, in seconds; 90 days. Export what is to be kept for longer."""
     service_context: str = ""
     """Context bound at both ends and sent by nobody, as a JSON object of strings, such as `{"stage": "prod"}`."""
     issue_rate_per_s: float = 1000.0
@@ -117,6 +125,7 @@ class Settings:
             "lifetime_max_s": LIFETIME_S_MIN <= self.lifetime_max_s <= LIFETIME_S_MAX,
             "lifetime_default_s": LIFETIME_S_MIN <= self.lifetime_default_s <= self.lifetime_max_s,
             "retention_s": 0 <= self.retention_s <= _RETENTION_S_MAX,
+            "journal_retention_s": self.journal_retention_s >= self.retention_s + self.lifetime_max_s,
             "port": 0 <= self.port <= 65535,
             "issue_rate_per_s": self.issue_rate_per_s == 0 or 0.001 <= self.issue_rate_per_s <= _RATE_MAX,
             "issue_burst": 1 <= self.issue_burst <= _RATE_MAX,
@@ -143,6 +152,7 @@ _RULES = {
     "lifetime_max_s": f"must be {LIFETIME_S_MIN} to {LIFETIME_S_MAX}",
     "lifetime_default_s": f"must be {LIFETIME_S_MIN} to lifetime_max_s",
     "retention_s": f"must be 0 to {_RETENTION_S_MAX}",
+    "journal_retention_s": "must be at least retention_s and lifetime_max_s together",
     "port": "must be 0 to 65535",
     "issue_rate_per_s": f"must be 0, or 0.001 to {_RATE_MAX}",
     "issue_burst": f"must be 1 to {_RATE_MAX}",

@@ -9,7 +9,7 @@ from counterfoil.core.context_sealing import ContextSealing
 from counterfoil.core.issue import Issuance
 from counterfoil.core.revoke import Revocation
 from counterfoil.core.validate import Validation
-from counterfoil.keys.open_keys import KeySettings
+from counterfoil.keys.open_keys import KeySettings, OpenedKeys
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.credentials import Credentials
@@ -59,15 +59,17 @@ def assembled_handlers(
     )
 
 
-def opened_store(settings: Settings, epoch: int, on_fatal: Callable[[], None]) -> Store:
-    """The store that the settings name. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
+def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], None]) -> Store:
+    """The store that the settings name, for these keys. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
     if settings.issue_limits() is not None and not keeps_limits(settings.store_url):
         raise Invalid("issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client")
     return open_store(
         settings.store_url,
         now_us=system_now_us,
         retention_s=settings.retention_s,
-        epoch=epoch,
+        journal_key=keys.journal_key,
+        journal_retention_s=settings.journal_retention_s,
+        epoch=keys.epoch,
         waiting_max=settings.store_waiting_max,
         on_fatal=on_fatal,
     )

@@ -25,6 +25,7 @@ from tests.contract.claims import LIFETIME_US, MINE, kept, made
 from tests.contract.engines import PATIENCE_S
 from tests.support.clock import START_US, Clock
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.support.journal import mismatch
 from tests.support.parts import Parts, decoded, made_parts, reason
 
 PASSCODES = 200 if os.environ.get("CI") == "true" else 10
@@ -146,7 +147,7 @@ async def test_a_mismatch_whose_first_answer_is_lost_is_counted_once(aws: Emulat
         store = _store(aws, table, Clock(), proxy.url)
         ref = await kept(store)
         proxy.fault_of = _once("lost answer", b"DynamoDB_20120810.UpdateItem")
-        outcome = await store.count_mismatch(ref, ATTEMPTS_MAX)
+        outcome = await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref))
         assert outcome.applied
         assert outcome.counterfoil is not None
         assert outcome.counterfoil.attempts == 1

@@ -501,7 +501,10 @@ for name, event in json.load(sys.stdin):
     events = [
         ("issue", event_2("POST", "/v1/passcodes", json.dumps(body), headers, {}, "shop")),
         ("issue", event_2("POST", "/v1/passcodes", '{"client_id": "canary', headers, {}, "shop")),
-        ("validate", event_2("GET", "/validateOtp", None, headers, {"clientId": "canary", "timestamp": "1"}, "backend")),
+        (
+            "validate",
+            event_2("GET", "/validateOtp", None, headers, {"clientId": "1", "timestamp": "1", "deviceId": "canary"}, "backend"),
+        ),
     ]
     done = subprocess.run(
         [sys.executable, "-c", program],

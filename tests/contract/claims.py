@@ -8,6 +8,7 @@ from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemptio
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.ports.store import Outcome, Store
 from tests.support.clock import START_US, Clock
+from tests.support.journal import mismatch
 
 LIFETIME_US = 60_000_000
 MINE = Redemption("mine", "backend")
@@ -62,7 +63,9 @@ async def nothing_is_redeemed_from_expiry_on(store: Store, clock: Clock) -> None
 async def five_mismatches_lock(store: Store, many: int = 1000) -> None:
     """Of any number of concurrent mismatches five are counted; then it is locked, also for the right one."""
     ref = await kept(store)
-    outcomes: list[Outcome] = await asyncio.gather(*(store.count_mismatch(ref, ATTEMPTS_MAX) for _ in range(many)))
+    outcomes: list[Outcome] = await asyncio.gather(
+        *(store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref)) for _ in range(many))
+    )
     assert sum(outcome.applied for outcome in outcomes) == ATTEMPTS_MAX
     found = await store.find(ref)
     assert found is not None

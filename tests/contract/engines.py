@@ -15,7 +15,7 @@ from counterfoil.ports.store import Store
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
-
+from tests.support.journal import JOURNAL_KEY
 
 PATIENCE_S = 240
 """How long a thousand calls at once may take: an emulator on a busy machine answers less than a hundred a second."""
@@ -39,7 +39,7 @@ def _memory(_: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
 
 
 def _sqlite(folder: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
-    return SqliteStore(folder / "counterfoil.db", now_us, retention_s=retention_s, broom=broom)
+    return SqliteStore(folder / "counterfoil.db", now_us, retention_s=retention_s, broom=broom, journal_key=JOURNAL_KEY)
 
 
 class DynamoDb:

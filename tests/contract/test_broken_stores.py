@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry, accepted
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Inserted, Outcome
 from counterfoil.stores.memory import MemoryStore
@@ -37,7 +38,8 @@ class ForgetsExpiry(MemoryStore):
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
         found = self._counterfoils[ref]
-        return self._changed(replace(found, state=State.REDEEMED, redemption=redemption), self._now_us())
+        redeemed = replace(found, state=State.REDEEMED, redemption=redemption)
+        return self._changed(redeemed, self._now_us(), accepted(ref, redemption))
 
 
 class RefusesAMicrosecondTooEarly(MemoryStore):
@@ -53,9 +55,9 @@ class RefusesAMicrosecondTooEarly(MemoryStore):
 class CountsWithoutEnd(MemoryStore):
     """Counts every mismatch and locks nothing."""
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         found = self._counterfoils[ref]
-        return self._changed(replace(found, attempts=found.attempts + 1), self._now_us())
+        return self._changed(replace(found, attempts=found.attempts + 1), self._now_us(), entry)
 
 
 class Overwrites(MemoryStore):

@@ -23,6 +23,7 @@ from tests.contract.claims import (
 )
 from tests.contract.engines import Engine
 from tests.support.clock import START_US, Clock
+from tests.support.journal import mismatch, revocation
 
 NOWHERE = CounterfoilRef("1234", 1)
 
@@ -90,7 +91,7 @@ async def test_five_of_1000_mismatches_are_counted_and_lock(store: Store) -> Non
 async def test_four_mismatches_leave_the_fifth_try_to_succeed(store: Store) -> None:
     ref = await kept(store)
     for attempts in range(1, ATTEMPTS_MAX):
-        outcome = await store.count_mismatch(ref, ATTEMPTS_MAX)
+        outcome = await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref))
         assert outcome.counterfoil == replace(made(), attempts=attempts)
     assert (await store.redeem(ref, MINE, ATTEMPTS_MAX)).applied
 
@@ -98,20 +99,20 @@ async def test_four_mismatches_leave_the_fifth_try_to_succeed(store: Store) -> N
 async def test_a_mismatch_is_not_counted_from_expiry_on(store: Store, clock: Clock) -> None:
     ref = await kept(store)
     clock.now_us += LIFETIME_US
-    outcome = await store.count_mismatch(ref, ATTEMPTS_MAX)
+    outcome = await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref))
     assert not outcome.applied
     assert outcome.counterfoil == made()
 
 
 async def test_a_revoked_counterfoil_is_never_redeemed(store: Store) -> None:
     ref = await kept(store, made(seed_copy=b"copy"))
-    revoked = await store.revoke(ref)
+    revoked = await store.revoke(ref, revocation(ref))
     assert revoked.applied
     assert revoked.counterfoil == replace(made(), state=State.REVOKED, seed_copy=b"")
     for outcome in (
         await store.redeem(ref, MINE, ATTEMPTS_MAX),
-        await store.count_mismatch(ref, ATTEMPTS_MAX),
-        await store.revoke(ref),
+        await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref)),
+        await store.revoke(ref, revocation(ref)),
     ):
         assert not outcome.applied
         assert outcome.counterfoil == revoked.counterfoil
@@ -120,13 +121,13 @@ async def test_a_revoked_counterfoil_is_never_redeemed(store: Store) -> None:
 async def test_an_expired_counterfoil_can_be_revoked(store: Store, clock: Clock) -> None:
     ref = await kept(store)
     clock.now_us += LIFETIME_US
-    assert (await store.revoke(ref)).applied
+    assert (await store.revoke(ref, revocation(ref))).applied
 
 
 async def test_a_redeemed_counterfoil_cannot_be_revoked(store: Store) -> None:
     ref = await kept(store)
     await store.redeem(ref, MINE, ATTEMPTS_MAX)
-    outcome = await store.revoke(ref)
+    outcome = await store.revoke(ref, revocation(ref))
     assert not outcome.applied
     assert outcome.counterfoil is not None
     assert outcome.counterfoil.state is State.REDEEMED
@@ -136,8 +137,8 @@ async def test_what_is_not_there_is_none_and_nothing_is_applied(store: Store) ->
     assert await store.find(NOWHERE) is None
     for outcome in (
         await store.redeem(NOWHERE, MINE, ATTEMPTS_MAX),
-        await store.count_mismatch(NOWHERE, ATTEMPTS_MAX),
-        await store.revoke(NOWHERE),
+        await store.count_mismatch(NOWHERE, ATTEMPTS_MAX, mismatch(NOWHERE)),
+        await store.revoke(NOWHERE, revocation(NOWHERE)),
     ):
         assert (outcome.applied, outcome.counterfoil) == (False, None)
 
@@ -195,10 +196,10 @@ async def test_the_cap_is_given_back_when_a_passcode_is_outstanding_no_more(
     if way == "redeem":
         await limiting_store.redeem(first.ref, MINE, ATTEMPTS_MAX)
     elif way == "revoke":
-        await limiting_store.revoke(first.ref)
+        await limiting_store.revoke(first.ref, revocation(first.ref))
     elif way == "lock":
         for _ in range(ATTEMPTS_MAX):
-            await limiting_store.count_mismatch(first.ref, ATTEMPTS_MAX)
+            await limiting_store.count_mismatch(first.ref, ATTEMPTS_MAX, mismatch(first.ref))
     else:
         clock.now_us += LIFETIME_US + 1_000_000
         assert await limiting_store.insert(_next(clock, 4), CAP) == "stored"

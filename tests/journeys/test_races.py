@@ -70,10 +70,11 @@ from pathlib import Path
 from counterfoil.model.counterfoil import CounterfoilRef, Redemption
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.wiring import system_now_us
+from tests.support.journal import JOURNAL_KEY
 
 async def main():
     path, mine, redeemers, stamps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), map(int, sys.argv[4].split(","))
-    store = SqliteStore(path, system_now_us)
+    store = SqliteStore(path, system_now_us, journal_key=JOURNAL_KEY)
     print("ready", flush=True)
     sys.stdin.readline()
     for stamp in stamps:
@@ -93,9 +94,10 @@ async def test_256_redeemers_in_4_processes_on_one_file_are_one_acceptance(tmp_p
     from counterfoil.stores.sqlite import SqliteStore
     from counterfoil.wiring import system_now_us
     from tests.contract.claims import kept, made
+    from tests.support.journal import JOURNAL_KEY
 
     path = tmp_path / "counterfoil.db"
-    store = SqliteStore(path, system_now_us)
+    store = SqliteStore(path, system_now_us, journal_key=JOURNAL_KEY)
     start_us = system_now_us() + 500_000_000
     stamps = [str((await kept(store, made(timestamp_us=start_us + number))).timestamp_us) for number in range(PASSCODES)]
     processes = [

@@ -3,10 +3,12 @@
 import base64
 import secrets
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import apsw
 import pytest
 
 from counterfoil.keys.keyset_file import KeysetEditor
@@ -125,8 +127,10 @@ async def test_a_stolen_database_has_no_secret_and_is_good_for_nothing(deploymen
     assert sum(map(len, files.values())) > 10_000
     assert leaks(files, story.secrets) == []
 
-    # The thief's own keyset and credentials do not help.
+    # The thief's own keyset and credentials do not help, not even when the journal that would not fit them is gone.
     thief = made_deployment(stolen)
+    with closing(apsw.Connection(str(stolen / "counterfoil.db"))) as connection:
+        connection.execute("DELETE FROM journal; DELETE FROM journal_ends")
     with thief.serving("--seed-routes", COUNTERFOIL_SERVICE_CONTEXT=setting) as running:
         async with connections(running.url, 1) as (connection,):
             validator = Caller(connection, thief.validator)

@@ -23,6 +23,7 @@ from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migrate, open_durable, refuse_if_open, restore
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
+from tests.support.journal import JOURNAL_KEY
 from tests.support.load import Caller, connections
 from tests.support.service import made_deployment, unmeasured_environment
 
@@ -52,7 +53,7 @@ class Told:
 
 
 async def test_every_store_runs_with_wal_and_full_synchronisation_read_back(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     assert store.durability == {"journal_mode": "wal", "synchronous": 2}
     await store.close()
     assert (tmp_path / "counterfoil.db").stat().st_mode & 0o777 == 0o600
@@ -81,11 +82,11 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
         migrate(connection)
     connection.close()
     with pytest.raises(StoreUnfit, match="upgrade"):
-        SqliteStore(tmp_path / "counterfoil.db", Clock())
+        SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
 
 
 async def test_an_older_schema_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     ref = await kept(store)
     await store.close()
     connection = open_durable(tmp_path / "counterfoil.db")
@@ -130,7 +131,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, co
     path = tmp_path / "counterfoil.db"
     path.write_bytes(content)
     with pytest.raises(StoreUnfit, match="not an SQLite file"):
-        SqliteStore(path, Clock())
+        SqliteStore(path, Clock(), journal_key=JOURNAL_KEY)
     assert path.read_bytes() == content
 
 
@@ -141,7 +142,7 @@ def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> No
     connection.execute("CREATE TABLE theirs (x)")
     connection.commit()
     connection.close()
-    for use in (lambda: SqliteStore(path, Clock()), lambda: backup(path, tmp_path / "copy")):
+    for use in (lambda: SqliteStore(path, Clock(), journal_key=JOURNAL_KEY), lambda: backup(path, tmp_path / "copy")):
         with pytest.raises(StoreUnfit, match="not a Counterfoil store"):
             use()
     assert not (tmp_path / "copy").exists()
@@ -149,26 +150,29 @@ def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> No
 
 def test_a_folder_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(StoreUnfit, match="cannot be opened"):
-        SqliteStore(tmp_path, Clock())
+        SqliteStore(tmp_path, Clock(), journal_key=JOURNAL_KEY)
 
 
 async def test_a_store_of_another_epoch_is_refused(tmp_path: Path) -> None:
-    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2).close()
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2, journal_key=JOURNAL_KEY).close()
     for epoch in (1, 3):
         with pytest.raises(StoreUnfit, match="counterfoil restore"):
-            SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=epoch)
-    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2).close()
+            SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=epoch, journal_key=JOURNAL_KEY)
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), epoch=2, journal_key=JOURNAL_KEY).close()
+
+
+_JOURNAL: Any = {"journal_key": JOURNAL_KEY, "journal_retention_s": 1, "on_fatal": lambda: None}
 
 
 @pytest.mark.parametrize("url", ["", "postgres://x", "sqlite:", "sqlite://host/x", "counterfoil.db"])
 def test_a_store_is_named_by_a_url(url: str) -> None:
     with pytest.raises(Invalid):
-        open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=1, on_fatal=lambda: None)
+        open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=1, **_JOURNAL)
 
 
 async def test_urls_open_what_they_name(tmp_path: Path) -> None:
     for url in ("memory:", f"sqlite:{tmp_path}/with%20space.db"):
-        store = open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=9, on_fatal=lambda: None)
+        store = open_store(url, now_us=Clock(), retention_s=1, epoch=1, waiting_max=9, **_JOURNAL)
         await kept(store)
         await store.close()
     assert (tmp_path / "with space.db").exists()
@@ -181,7 +185,7 @@ async def test_urls_open_what_they_name(tmp_path: Path) -> None:
 async def test_a_full_disk_rolls_back_and_the_store_lives(tmp_path: Path) -> None:
     told = Told()
     clock = Clock()
-    store = SqliteStore(tmp_path / "counterfoil.db", clock, on_fatal=told, broom=False)
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, on_fatal=told, broom=False, journal_key=JOURNAL_KEY)
     first = await kept(store)
     store._writer_connection.pragma("max_page_count", store._writer_connection.pragma("page_count"))
     with pytest.raises(StoreUnavailable, match="full"):
@@ -201,11 +205,12 @@ from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores.sqlite import SqliteStore
 from tests.contract.claims import kept, made
 from tests.support.clock import START_US, Clock
+from tests.support.journal import JOURNAL_KEY
 
 async def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     fatal = []
-    store = SqliteStore(Path(sys.argv[1]), Clock(), on_fatal=lambda: fatal.append(1), broom=False)
+    store = SqliteStore(Path(sys.argv[1]), Clock(), on_fatal=lambda: fatal.append(1), broom=False, journal_key=JOURNAL_KEY)
     await kept(store)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     acknowledged = 1
@@ -233,7 +238,7 @@ async def test_a_write_error_that_is_not_a_full_disk_is_final_and_loses_nothing(
     )
     word, fatal, acknowledged = done.stdout.split()
     assert (word, fatal) == ("fault", "True")
-    store = SqliteStore(path, Clock(), broom=False)
+    store = SqliteStore(path, Clock(), broom=False, journal_key=JOURNAL_KEY)
     for number in range(int(acknowledged)):
         assert await store.find(made(timestamp_us=START_US + number).ref) is not None
     await store.close()
@@ -290,7 +295,7 @@ async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: P
     path = tmp_path / "counterfoil.db"
     told = Told()
     with _failing_vfs() as vfs:
-        store = SqliteStore(path, Clock(), on_fatal=told)
+        store = SqliteStore(path, Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
         ref = await kept(store)
         vfs.failing, vfs.suffix = call, "-wal"
         answers = await asyncio.gather(*(store.redeem(ref, MINE, ATTEMPTS_MAX) for _ in range(20)), return_exceptions=True)
@@ -308,7 +313,7 @@ async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: P
         assert told.times == 1
         await store.close()
     # A restart finds either nothing of it or all of it, and goes on.
-    again = SqliteStore(path, Clock())
+    again = SqliteStore(path, Clock(), journal_key=JOURNAL_KEY)
     found = await again.find(ref)
     assert found is not None
     outcome = await again.redeem(ref, MINE, ATTEMPTS_MAX)
@@ -322,7 +327,7 @@ async def test_an_io_error_in_a_checkpoint_is_final_too(tmp_path: Path, monkeypa
     monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", 1)
     told = Told()
     with _failing_vfs() as vfs:
-        store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+        store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
         vfs.failing, vfs.suffix = "xSync", "counterfoil.db"
         await kept(store)
         while not told.times:
@@ -335,7 +340,7 @@ async def test_an_io_error_in_a_checkpoint_is_final_too(tmp_path: Path, monkeypa
 
 async def test_a_damaged_file_is_final_for_readers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
     ref = await kept(store)
 
     def damaged(*_: Any) -> Any:
@@ -393,7 +398,7 @@ async def test_the_server_answers_503_and_ends_with_status_70(tmp_path: Path) ->
 
 
 async def test_a_full_queue_is_unavailable_at_once_and_what_waits_is_written(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), waiting_max=10)
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), waiting_max=10, journal_key=JOURNAL_KEY)
     answers = await asyncio.gather(
         *(store.insert(made(timestamp_us=START_US + number), None) for number in range(50)), return_exceptions=True
     )
@@ -405,7 +410,7 @@ async def test_a_full_queue_is_unavailable_at_once_and_what_waits_is_written(tmp
 
 
 async def test_a_closed_store_takes_nothing_more_and_has_written_what_waited(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     waiting = [asyncio.create_task(kept(store, made(timestamp_us=START_US + number))) for number in range(50)]
     await asyncio.sleep(0)
     await store.close()
@@ -413,14 +418,14 @@ async def test_a_closed_store_takes_nothing_more_and_has_written_what_waited(tmp
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.redeem(refs[0], MINE, ATTEMPTS_MAX)
     await store.close()
-    again = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    again = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     assert None not in [await again.find(ref) for ref in refs]
     await again.close()
 
 
 async def test_a_bug_in_a_step_is_final_and_writes_nothing(tmp_path: Path) -> None:
     told = Told()
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told)
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
 
     def buggy(connection: apsw.Connection) -> None:
         connection.execute("DELETE FROM deployment")
@@ -430,14 +435,14 @@ async def test_a_bug_in_a_step_is_final_and_writes_nothing(tmp_path: Path) -> No
         await store._writer.run(buggy)
     assert told.times == 1
     await store.close()
-    await SqliteStore(tmp_path / "counterfoil.db", Clock()).close()
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY).close()
     connection = open_durable(tmp_path / "counterfoil.db")
     assert connection.execute("SELECT value FROM deployment").get == 1
     connection.close()
 
 
 def test_a_loop_that_goes_away_before_its_turn_stops_nobody_else(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     gone = asyncio.new_event_loop()
 
     async def ask_and_go() -> None:
@@ -459,7 +464,7 @@ def test_a_loop_that_goes_away_before_its_turn_stops_nobody_else(tmp_path: Path)
 
 async def test_the_broom_takes_small_steps_between_writes(tmp_path: Path) -> None:
     clock = Clock()
-    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0)
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0, journal_key=JOURNAL_KEY)
     await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(400)))
     clock.advance_s(LIFETIME_S_MAX + 1)
     left = []
@@ -477,7 +482,7 @@ async def test_accounts_of_idle_clients_are_forgotten(tmp_path: Path) -> None:
     from counterfoil.model.usage import IssueLimits
 
     clock = Clock()
-    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0)
+    store = SqliteStore(tmp_path / "counterfoil.db", clock, retention_s=0, journal_key=JOURNAL_KEY)
     limits = IssueLimits(1000, 1000, 1000)
     for number in range(70):
         await store.insert(made(f"client-{number}"), limits)
@@ -492,7 +497,7 @@ def _count(store: SqliteStore, table: str = "counterfoils") -> int:
 
 
 async def test_the_wal_stays_bounded_under_load(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False)
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False, journal_key=JOURNAL_KEY)
     largest = 0
     for batch in range(150):
         await asyncio.gather(*(kept(store, made(timestamp_us=START_US + 100 * batch + number)) for number in range(64)))
@@ -502,7 +507,7 @@ async def test_the_wal_stays_bounded_under_load(tmp_path: Path) -> None:
 
 
 async def test_a_reader_never_sees_what_is_not_committed(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     seen: list[int] = []
     original = store._keep_house
 
@@ -519,7 +524,7 @@ async def test_a_reader_never_sees_what_is_not_committed(tmp_path: Path) -> None
 
 async def test_a_writer_waits_for_another_processs_lock_without_holding_up_the_loop(tmp_path: Path) -> None:
     path = tmp_path / "counterfoil.db"
-    store = SqliteStore(path, Clock())
+    store = SqliteStore(path, Clock(), journal_key=JOURNAL_KEY)
     other = open_durable(path)
     other.execute("BEGIN IMMEDIATE")
     waiting = asyncio.create_task(kept(store))
@@ -542,7 +547,7 @@ async def test_a_lock_that_is_never_released_is_unavailable_and_not_final(
     monkeypatch.setattr(group_commit, "LOCK_WAIT_S", 0.05)
     told = Told()
     path = tmp_path / "counterfoil.db"
-    store = SqliteStore(path, Clock(), on_fatal=told)
+    store = SqliteStore(path, Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
     other = open_durable(path)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="busy"):
@@ -558,14 +563,14 @@ async def test_a_lock_that_is_never_released_is_unavailable_and_not_final(
 
 
 async def test_a_copy_made_while_writing_is_whole(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False)
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), broom=False, journal_key=JOURNAL_KEY)
     acknowledged = [await kept(store, made(timestamp_us=START_US + number)) for number in range(100)]
     writing = asyncio.create_task(_write(store, 100, 300))
     await asyncio.to_thread(backup, tmp_path / "counterfoil.db", tmp_path / "copy.db")
     await writing
     await store.close()
     assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
-    copy = SqliteStore(tmp_path / "copy.db", Clock(), broom=False)
+    copy = SqliteStore(tmp_path / "copy.db", Clock(), broom=False, journal_key=JOURNAL_KEY)
     assert None not in [await copy.find(ref) for ref in acknowledged]
     await copy.close()
 
@@ -586,7 +591,7 @@ def test_a_copy_never_replaces_a_file(tmp_path: Path) -> None:
 
 
 async def test_a_store_in_use_is_not_restored_over(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     await kept(store)
     backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
     bumps = Bumps()

@@ -137,7 +137,7 @@ async def test_a_provider_follows_its_file(keyset: KeysetEditor) -> None:
 
 
 def test_a_keyset_never_gives_an_id_twice_not_even_a_retired_one(tmp_path: Path) -> None:
-    drawn = iter([b"aaaa", bytes(32), b"aaaa", b"bbbb", bytes(32), b"aaaa", b"bbbb", b"cccc", bytes(32)])
+    drawn = iter([b"aaaa", bytes(32), bytes(32), b"aaaa", b"bbbb", bytes(32), b"aaaa", b"bbbb", b"cccc", bytes(32)])
     keyset = KeysetEditor(tmp_path / "k", Clock(), lambda _: next(drawn))
     keyset.new()
     keyset.rotate()

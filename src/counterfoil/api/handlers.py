@@ -93,10 +93,10 @@ class Handlers:
         if not call.caller.covers(client_id):
             return problem(FORBIDDEN, call.request.request_id)
         if passcode is not None:
-            outcome = await self.revocation.revoke_passcode(client_id, passcode)
+            outcome = await self.revocation.revoke_passcode(client_id, passcode, call.caller)
         else:
             assert timestamp_us is not None
-            outcome = await self.revocation.revoke(CounterfoilRef(client_id, timestamp_us))
+            outcome = await self.revocation.revoke(CounterfoilRef(client_id, timestamp_us), call.caller)
         return self.refused(call, outcome) if isinstance(outcome, Refused) else no_content()
 
     async def seal_context(self, call: Call) -> Response:

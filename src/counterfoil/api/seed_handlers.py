@@ -65,7 +65,7 @@ class SeedHandlers:
         if not call.caller.covers(client_id):
             return problem(FORBIDDEN, call.request.request_id)
         ref = CounterfoilRef(client_id, _timestamp_us(parameters))
-        outcome = await self.handlers.revocation.revoke(ref, seed_only=True)
+        outcome = await self.handlers.revocation.revoke(ref, call.caller, seed_only=True)
         if isinstance(outcome, Refused):
             return self.handlers.refused(call, outcome)
         return answer(200, SeedInvalidated("OTP deleted"))

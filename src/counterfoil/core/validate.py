@@ -4,6 +4,8 @@
 2. A key that is gone, or of an earlier epoch, is `key_retired`.
 3. No counterfoil, or one with another passcode's tag, is `unknown_passcode`; it costs nothing.
 4. to 8. are the judgement's; what it says to write is written, and if somebody else was first, it judges again.
+
+Whatever the verdict, it is in the journal before it is told: with the write that made it, or by itself.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,8 +17,9 @@ from counterfoil.core.seed_copy import opened_copy
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import Context
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
+from counterfoil.model.journal import Entry, Event
 from counterfoil.model.limits import ATTEMPTS_MAX
-from counterfoil.model.passcode import MalformedPasscode, parsed_passcode
+from counterfoil.model.passcode import MalformedPasscode, Passcode, parsed_passcode
 from counterfoil.model.principal import Principal
 from counterfoil.model.verdict import Accepted, Reason, Refused, Verdict
 from counterfoil.ports.ambient import NowUs
@@ -80,35 +83,32 @@ class Validation:
             sealed_pairs=request.sealed_pairs,
             transaction_digest=request.transaction_digest,
         )
-        fitted = await self._fitted_passcode(request.passcode, binding)
-        if isinstance(fitted, Refused):
-            return fitted
-        redemption = Redemption(request.redemption_id, validator.name)
-        return await self._decided(fitted.at(request.timestamp_us), redemption)
+        passcode = _parsed(request.passcode)
+        asked = _Asked.of(request, passcode, validator)
+        fitted = await self._fitted_passcode(passcode, binding)
+        return await self._verdict(fitted, asked, request.timestamp_us)
 
     async def validate_seed(self, request: SeedValidationRequest, validator: Principal) -> SeedAccepted | Refused:
         """The verdict on a passcode made by `generateOtp`, presented or only named, and its OTP. Raises like `validate`."""
         binding = Binding(request.client_id, request.context, self.service_context, None, None)
         if request.passcode is None:
+            passcode = None
             fitted = await self._fitted_seed_copy(CounterfoilRef(request.client_id, request.timestamp_us), binding)
         else:
-            fitted = await self._fitted_passcode(request.passcode, binding)
-        if isinstance(fitted, Refused):
-            return fitted
-        if fitted.counterfoil.seed_copy is None:
-            return Refused(Reason.UNKNOWN_PASSCODE)
-        redemption = Redemption(request.redemption_id, validator.name)
-        verdict = await self._decided(fitted.at(request.timestamp_us), redemption)
+            passcode = _parsed(request.passcode)
+            fitted = await self._fitted_passcode(passcode, binding)
+        if isinstance(fitted, _Fitted) and fitted.counterfoil.seed_copy is None:
+            fitted = Refused(Reason.UNKNOWN_PASSCODE)
+        verdict = await self._verdict(fitted, _Asked.of(request, passcode, validator), request.timestamp_us)
         if isinstance(verdict, Refused):
             return verdict
+        assert isinstance(fitted, _Fitted)
         assert fitted.otp is not None
         return SeedAccepted(verdict, fitted.otp)
 
-    async def _fitted_passcode(self, text: str, binding: Binding) -> "_Fitted | Refused":
+    async def _fitted_passcode(self, passcode: Passcode | None, binding: Binding) -> "_Fitted | Refused":
         """Steps 1 to 3, then both halves held together."""
-        try:
-            passcode = parsed_passcode(text)
-        except MalformedPasscode:
+        if passcode is None:
             return Refused(Reason.MALFORMED_PASSCODE)
         header = passcode.header
         key = await self.keys.opening_key(header.key_id)
@@ -156,33 +156,71 @@ class Validation:
             raise KeysUnavailable("this passcode was issued in strict mode, and no managed key is set up")
         return await self.own_keys.opened(counterfoil.wrapped_key, key_context(key.material, counterfoil.timestamp_us, binding))
 
-    async def _decided(self, fitted: "_Fitted", redemption: Redemption) -> Verdict:
-        """Steps 4 to 8: judge, write, and judge again when somebody else's write came first."""
+    async def _verdict(self, fitted: "_Fitted | Refused", asked: "_Asked", timestamp_us: int | None) -> Verdict:
+        """The verdict, in the journal. `timestamp_us` is the passcode's by the caller's word, if there is one."""
+        if isinstance(fitted, _Fitted):
+            verdict, is_recorded = await self._decided(fitted.at(timestamp_us), asked)
+            if is_recorded:
+                return verdict
+        else:
+            verdict = fitted
+        await self.store.record(asked.entry(verdict))
+        return verdict
+
+    async def _decided(self, fitted: "_Fitted", asked: "_Asked") -> tuple[Verdict, bool]:
+        """Steps 4 to 8: judge, write, and judge again when somebody else's write came first.
+
+        True beside the verdict when a write made it, and its entry with it.
+        """
         counterfoil = fitted.counterfoil
         now_us = self.now_us()
         presented = Presentation(
-            redemption,
+            asked.redemption,
             fitted.misfit,
             await self.credentials.passcodes_are_revoked(counterfoil.issuer_id),
         )
         for _ in range(_JUDGEMENTS_MAX):
             step = judge(counterfoil, presented, now_us)
             if isinstance(step, Redeem):
-                outcome = await self.store.redeem(counterfoil.ref, redemption, ATTEMPTS_MAX)
+                outcome = await self.store.redeem(counterfoil.ref, asked.redemption, ATTEMPTS_MAX)
             elif isinstance(step, CountMismatch) and not fitted.counts:
-                return Refused(step.reason)
+                return Refused(step.reason), False
             elif isinstance(step, CountMismatch):
-                outcome = await self.store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX)
+                entry = asked.entry(Refused(step.reason))
+                outcome = await self.store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX, entry)
             else:
-                return step
+                return step, False
             if outcome.counterfoil is None:
-                return Refused(Reason.UNKNOWN_PASSCODE)
+                return Refused(Reason.UNKNOWN_PASSCODE), False
             if outcome.applied:
                 if isinstance(step, CountMismatch):
-                    return Refused(step.reason)
-                return accepted(outcome.counterfoil, replayed=False)
+                    return Refused(step.reason), True
+                return accepted(outcome.counterfoil, replayed=False), True
             counterfoil, now_us = outcome.counterfoil, outcome.now_us
         raise StoreUnavailable("the counterfoil kept changing while it was judged")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks about which passcode, as the journal tells it."""
+
+    client_id: str
+    timestamp_us: int | None
+    redemption: Redemption
+
+    @classmethod
+    def of(
+        cls, request: ValidationRequest | SeedValidationRequest, passcode: Passcode | None, validator: Principal
+    ) -> "_Asked":
+        """The passcode's own timestamp, if it can be read; otherwise what the caller says it is."""
+        timestamp_us = request.timestamp_us if passcode is None else passcode.header.timestamp_us
+        return cls(request.client_id, timestamp_us, Redemption(request.redemption_id, validator.name))
+
+    def entry(self, verdict: Verdict) -> Entry:
+        """The journal's entry of a verdict that no write made: a refusal, or an acceptance told again."""
+        event, reason = (Event.REFUSED, verdict.reason) if isinstance(verdict, Refused) else (Event.REPLAYED, None)
+        by, redemption_id = self.redemption.principal, self.redemption.redemption_id
+        return Entry(event, self.client_id, self.timestamp_us, by, reason, redemption_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +238,11 @@ class _Fitted:
         if self.misfit is not None or timestamp_us in (None, self.counterfoil.timestamp_us):
             return self
         return replace(self, misfit=Reason.TIMESTAMP_MISMATCH)
+
+
+def _parsed(text: str) -> Passcode | None:
+    """None for what is not spelled as a passcode."""
+    try:
+        return parsed_passcode(text)
+    except MalformedPasscode:
+        return None

@@ -100,7 +100,7 @@ def made_function(name: str, settings: Settings, environment: Mapping[str, str])
     # One of three makes keys; the others have no right to.
     keys = open_keys(settings.keys_url, key_settings(settings, makes_keys=name == "issue"), system_now_us)
     handlers = assembled_handlers(
-        store=opened_store(settings, keys.epoch, lambda: None),
+        store=opened_store(settings, keys, lambda: None),
         keys=keys.provider,
         credentials=credentials,
         settings=settings,

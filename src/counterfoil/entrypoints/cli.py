@@ -19,6 +19,7 @@ _COMMANDS = {
     "context": ("passcodes", "context", "Seal context for a client to pass on unread."),
     "credential": ("credentials", "credential", "Create, list, exchange and revoke credentials."),
     "keyset": ("keysets", "keyset", "Create, rotate, list and retire data keys."),
+    "journal": ("journals", "journal", "Verify and export the journal of every decision."),
     "backup": ("copies", "backup", "Copy the store while services run."),
     "restore": ("copies", "restore", "Put a copy of the store back; every earlier passcode is dead."),
     "doctor": ("doctor", "doctor", "Check settings, store, clock, keys and file modes, and say what to do."),

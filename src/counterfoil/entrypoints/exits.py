@@ -9,6 +9,7 @@ from counterfoil.client import (
     VerdictUnknown,
 )
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import JournalBroken
 from counterfoil.ports.credentials import CredentialsUnavailable
 from counterfoil.ports.keys import KeysUnavailable
 from counterfoil.ports.store import StoreUnfit
@@ -25,6 +26,7 @@ INTERRUPTED = 130
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PasscodeRefused, REFUSED),
+    (JournalBroken, REFUSED),
     (ServiceUnavailable, UNKNOWN),
     (CredentialRefused, CREDENTIAL_REFUSED),
     (LimitReached, LIMIT_REACHED),

@@ -1,9 +1,10 @@
-"""A keyset in a private file: several data keys, one of them primary, and the epoch. It never makes a key unasked.
+"""A keyset in a private file: several data keys, one of them primary, the journal's key and the epoch. It makes no key unasked.
 
-    {"format": 1, "epoch": 1, "primary": "5f0c6a21",
+    {"format": 1, "epoch": 1, "primary": "5f0c6a21", "journal_key": "<base64>",
      "keys": [{"id": "5f0c6a21", "epoch": 1, "created_at_us": 1795410340123456, "material": "<base64>"}]}
 
-A retired key stays as its id without material, so that the id is never given out again.
+A retired key stays as its id without material, so that the id is never given out again. The journal's key stays what it is
+when keys are rotated or retired and when an epoch begins: the chain goes on.
 """
 
 from base64 import b64decode, b64encode
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import JOURNAL_KEY_BYTES, JournalKey
 from counterfoil.model.limits import DATA_KEY_BYTES, KEY_ID_BYTES
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.keys import DataKey, KeysUnavailable
@@ -43,6 +45,7 @@ class Keyset:
     epoch: int
     primary_id: bytes
     records: tuple[KeyRecord, ...]
+    journal_key: JournalKey
     usable: dict[bytes, DataKey] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,13 +96,13 @@ class KeysetEditor:
             if self.path.exists():
                 raise PrivateFileProblem(f"{self.path} exists already; a keyset is never overwritten")
             record = self._fresh(epoch=1, taken=())
-            return self._write(Keyset(1, record.key_id, (record,)))
+            return self._write(Keyset(1, record.key_id, (record,), JournalKey(self.token_bytes(JOURNAL_KEY_BYTES))))
 
     def rotate(self) -> Keyset:
         """A fresh primary key; the earlier keys go on opening what they sealed."""
         with exclusive(self.path):
             keyset = self.read()
-            return self._write(self._with_fresh_primary(keyset, keyset.epoch))
+            return self._write(self._with_fresh_primary(keyset))
 
     def retire(self, key_id: bytes) -> Keyset:
         """Forgets a key for good: what it sealed is refused as `key_retired` from now on."""
@@ -110,23 +113,22 @@ class KeysetEditor:
             if key_id not in {record.key_id for record in keyset.records}:
                 raise Invalid("key id", "is not in this keyset")
             records = tuple(replace(record, material=None) if record.key_id == key_id else record for record in keyset.records)
-            return self._write(Keyset(keyset.epoch, keyset.primary_id, records))
+            return self._write(replace(keyset, records=records))
 
     def bump_epoch(self) -> Keyset:
         """The next epoch with a fresh primary key: every earlier key is retired and forgotten."""
         with exclusive(self.path):
             keyset = self.read()
             forgotten = tuple(replace(record, material=None) for record in keyset.records)
-            cleared = Keyset(keyset.epoch, keyset.primary_id, forgotten)
-            return self._write(self._with_fresh_primary(cleared, keyset.epoch + 1))
+            return self._write(self._with_fresh_primary(replace(keyset, epoch=keyset.epoch + 1, records=forgotten)))
 
     def read(self) -> Keyset:
         """The keyset as it is."""
         return _keyset(read_private_json(self.path))
 
-    def _with_fresh_primary(self, keyset: Keyset, epoch: int) -> Keyset:
-        record = self._fresh(epoch, keyset.records)
-        return Keyset(epoch, record.key_id, (*keyset.records, record))
+    def _with_fresh_primary(self, keyset: Keyset) -> Keyset:
+        record = self._fresh(keyset.epoch, keyset.records)
+        return replace(keyset, primary_id=record.key_id, records=(*keyset.records, record))
 
     def _fresh(self, epoch: int, taken: tuple[KeyRecord, ...]) -> KeyRecord:
         # Unique because it is looked up under the file's lock, not by luck: 32 bits would collide some day.
@@ -150,6 +152,7 @@ def _keyset(content: Any) -> Keyset:
             epoch=int(content["epoch"]),
             primary_id=bytes.fromhex(content["primary"]),
             records=tuple(_record(entry) for entry in content["keys"]),
+            journal_key=_journal_key(content["journal_key"]),
         )
         ids = [record.key_id for record in keyset.records]
         if len(set(ids)) != len(ids) or keyset.primary_id not in keyset.usable:
@@ -157,6 +160,13 @@ def _keyset(content: Any) -> Keyset:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the keyset file is not a valid keyset") from None
     return keyset
+
+
+def _journal_key(text: Any) -> JournalKey:
+    key = b64decode(text, validate=True)
+    if len(key) != JOURNAL_KEY_BYTES:
+        raise ValueError
+    return JournalKey(key)
 
 
 def _record(entry: Any) -> KeyRecord:
@@ -177,6 +187,7 @@ def _as_json(keyset: Keyset) -> dict[str, Any]:
         "format": _FORMAT,
         "epoch": keyset.epoch,
         "primary": keyset.primary_id.hex(),
+        "journal_key": b64encode(keyset.journal_key.reveal()).decode(),
         "keys": [
             {
                 "id": record.key_id.hex(),

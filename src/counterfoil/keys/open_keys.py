@@ -5,18 +5,21 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import JournalKey
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.keys import KeyProvider, OwnKeys
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedKeys:
-    """The keys of a deployment: what seals and opens, in strict mode each passcode's own key, and the epoch."""
+    """The keys of a deployment: what seals and opens, in strict mode each passcode's own key, the journal's, and the epoch."""
 
     provider: KeyProvider
     own_keys: OwnKeys | None
     issues_own_keys: bool
     epoch: int
+    journal_key: JournalKey | None
+    """None under a managed key: stores that are used with one keep no chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def open_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
     from counterfoil.keys.keyset_file import KeysetFile
 
     file = KeysetFile(keyset_path(url))
-    return OpenedKeys(file, None, False, file.keyset().epoch)
+    keyset = file.keyset()
+    return OpenedKeys(file, None, False, keyset.epoch, keyset.journal_key)
 
 
 def keyset_path(url: str) -> Path:
@@ -76,4 +80,4 @@ def _kms_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
         makes_keys=settings.makes_keys,
     )
     # Opened in either mode: passcodes issued before the mode was switched off are still on their way.
-    return OpenedKeys(provider, KmsOwnKeys(kms, deployment), settings.strict, settings.epoch)
+    return OpenedKeys(provider, KmsOwnKeys(kms, deployment), settings.strict, settings.epoch, None)

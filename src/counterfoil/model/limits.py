@@ -20,6 +20,7 @@ LIFETIME_S_DEFAULT = 60
 ATTEMPTS_MAX = 5
 
 RETENTION_S_DEFAULT = 3600
+JOURNAL_RETENTION_S_DEFAULT = 90 * 24 * 3600
 # A passcode stamped further ahead of the deciding clock than this says that one of two clocks is wrong.
 CLOCK_TOLERANCE_US = 5 * MICROSECONDS_PER_S
 

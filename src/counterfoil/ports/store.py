@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
+from counterfoil.model.journal import Entry
 from counterfoil.model.usage import IssueLimits, LimitReached
 
 
@@ -37,6 +38,9 @@ class Store(Protocol):
 
     Every verb may raise StoreUnavailable; after it, the effect may or may not have happened. When a verb returns, its
     effect is durable. Time is the store's own clock, read when the step decides and not when it was asked for.
+
+    A step that is applied puts its entry into the journal, in the same step: what insert and redeem do says itself what
+    it is (`journal.issued`, `journal.accepted`), the others are handed theirs. What a store's journal is worth is said there.
     """
 
     async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
@@ -52,11 +56,14 @@ class Store(Protocol):
         carry this very redemption, when an earlier try had its effect.
         """
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         """One attempt more, iff it is issued, has attempts left and `now < expires_at`; the last one locks it."""
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
         """issued → revoked, iff it is issued, expired or not."""
+
+    async def record(self, entry: Entry) -> None:
+        """Puts a decision into the journal that changed no counterfoil."""
 
     async def check_ready(self) -> None:
         """Returns when the store would take a write now; raises StoreUnavailable otherwise."""

@@ -6,9 +6,13 @@ that fails brings the item as it stands (`ALL_OLD`), and the id in it tells a wr
 lost, from somebody else's.
 
 `ttl` is a broom and nothing else: DynamoDB may delete days late, and every decision looks at `expires_at` itself.
-The table keeps no limits per client: an exact account would cost a second write an issue (docs/decisions/0004).
+The table keeps no limits per client: an exact account would cost a second write an issue (docs/decisions/0004). Nor does it
+keep a chained journal, for the same reason: the item is the record of what became of its passcode, and every entry is a line
+of the log `counterfoil.journal` before the answer leaves (docs/decisions/0013).
 """
 
+import json
+import logging
 import secrets
 import struct
 from collections.abc import Callable
@@ -19,10 +23,15 @@ from botocore.exceptions import ClientError
 
 from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry, accepted, issued
 from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
+
+_journal = logging.getLogger("counterfoil.journal")
+# Whatever the level of the log: it is no chatter.
+_journal.setLevel(logging.INFO)
 
 PARTITION_KEY = "pk"
 TTL_ATTRIBUTE = "ttl"
@@ -71,7 +80,9 @@ class DynamoDbStore:
         except _ConditionFailed as failed:
             # A tag is drawn with its passcode: an item with mine was put by this call, whose first answer was lost.
             mine = failed.item is not None and failed.item["passcode_tag"]["B"] == counterfoil.passcode_tag
-            return "stored" if mine else "timestamp_taken"
+            if not mine:
+                return "timestamp_taken"
+        await self.record(issued(counterfoil))
         return "stored"
 
     async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
@@ -90,21 +101,25 @@ class DynamoDbStore:
                 ":by": {"S": redemption.principal},
                 ":attempts_max": {"N": str(attempts_max)},
             },
+            accepted(ref, redemption),
             erases_seed_copy=True,
         )
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         return await self._change(
             ref,
             "SET attempts = attempts + :one, locks_at = :attempts_max",
             _JUDGEABLE,
             {":one": {"N": "1"}, ":attempts_max": {"N": str(attempts_max)}},
+            entry,
         )
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
-        return await self._change(
-            ref, "SET #state = :revoked", _LIVE, {":revoked": {"S": State.REVOKED.value}}, erases_seed_copy=True
-        )
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
+        revoked: Item = {":revoked": {"S": State.REVOKED.value}}
+        return await self._change(ref, "SET #state = :revoked", _LIVE, revoked, entry, erases_seed_copy=True)
+
+    async def record(self, entry: Entry) -> None:
+        _log_entry(self._now_us(), entry)
 
     async def check_ready(self) -> None:
         # A read of a key that no counterfoil has: it needs the table and the right to it, and changes nothing.
@@ -114,7 +129,7 @@ class DynamoDbStore:
         self._calls.close()
 
     async def _change(
-        self, ref: CounterfoilRef, update: str, condition: str, values: Item, *, erases_seed_copy: bool = False
+        self, ref: CounterfoilRef, update: str, condition: str, values: Item, entry: Entry, *, erases_seed_copy: bool = False
     ) -> Outcome:
         write_id = self._token_bytes(_WRITE_ID_BYTES)
         # The copy goes; `of_seed` stays, so that it is still known how the passcode was made.
@@ -145,9 +160,14 @@ class DynamoDbStore:
         except _ConditionFailed as failed:
             if failed.item is None:
                 return Outcome(False, None, now_us)
-            applied_before = failed.item.get("write_id") == {"B": write_id}
-            return Outcome(applied_before, _counterfoil(failed.item), now_us)
-        return Outcome(True, _counterfoil(answer["Attributes"]), now_us)
+            if failed.item.get("write_id") != {"B": write_id}:
+                return Outcome(False, _counterfoil(failed.item), now_us)
+            # This call's own write, whose first answer was lost.
+            changed = failed.item
+        else:
+            changed = answer["Attributes"]
+        _log_entry(now_us, entry)
+        return Outcome(True, _counterfoil(changed), now_us)
 
     async def _asked(self, call: Any, **arguments: Any) -> dict[str, Any]:
         return await self._sent(lambda: call(TableName=self._table, **arguments))
@@ -195,6 +215,10 @@ class _ConditionFailed(Exception):
     def __init__(self, item: Item | None) -> None:
         super().__init__("the condition did not hold")
         self.item = item or None
+
+
+def _log_entry(at_us: int, entry: Entry) -> None:
+    _journal.info("%s", json.dumps({"at": at_us, **entry._asdict()}))
 
 
 def _key(ref: CounterfoilRef) -> Item:

@@ -3,11 +3,13 @@
 A lock makes each verb one step, also between threads.
 """
 
+from collections import deque
 from dataclasses import replace
 from itertools import islice
 from threading import Lock
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry, accepted, issued
 from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs
@@ -15,10 +17,11 @@ from counterfoil.ports.store import Inserted, Outcome
 
 # The broom takes a few at a time, so that no insert waits long.
 _SWEPT_AT_ONCE = 2
+_JOURNAL_KEPT = 10_000
 
 
 class MemoryStore:
-    """The store contract over a dictionary."""
+    """The store contract over a dictionary. `journal` is the last entries, each with the time that decided; no chain."""
 
     def __init__(self, now_us: NowUs, retention_s: int = RETENTION_S_DEFAULT, *, broom: bool = True) -> None:
         self._now_us = now_us
@@ -27,6 +30,7 @@ class MemoryStore:
         self._lock = Lock()
         self._counterfoils: dict[CounterfoilRef, Counterfoil] = {}
         self._usage: dict[str, Usage] = {}
+        self.journal: deque[tuple[int, Entry]] = deque(maxlen=_JOURNAL_KEPT)
 
     async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
         with self._lock:
@@ -40,6 +44,7 @@ class MemoryStore:
                 if reached is not None:
                     return reached
             self._counterfoils[counterfoil.ref] = counterfoil
+            self.journal.append((now_us, issued(counterfoil)))
             return "stored"
 
     async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
@@ -55,9 +60,9 @@ class MemoryStore:
             redeemed = replace(
                 found, state=State.REDEEMED, redemption=redemption, redeemed_at_us=now_us, seed_copy=_erased(found)
             )
-            return self._changed(redeemed, now_us)
+            return self._changed(redeemed, now_us, accepted(ref, redemption))
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         with self._lock:
             now_us = self._now_us()
             found = self._counterfoils.get(ref)
@@ -65,15 +70,19 @@ class MemoryStore:
                 return Outcome(False, found, now_us)
             attempts = found.attempts + 1
             state = State.LOCKED if attempts >= attempts_max else State.ISSUED
-            return self._changed(replace(found, attempts=attempts, state=state), now_us)
+            return self._changed(replace(found, attempts=attempts, state=state), now_us, entry)
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
         with self._lock:
             now_us = self._now_us()
             found = self._counterfoils.get(ref)
             if found is None or found.state is not State.ISSUED:
                 return Outcome(False, found, now_us)
-            return self._changed(replace(found, state=State.REVOKED, seed_copy=_erased(found)), now_us)
+            return self._changed(replace(found, state=State.REVOKED, seed_copy=_erased(found)), now_us, entry)
+
+    async def record(self, entry: Entry) -> None:
+        with self._lock:
+            self.journal.append((self._now_us(), entry))
 
     async def check_ready(self) -> None:
         return None
@@ -81,7 +90,8 @@ class MemoryStore:
     async def close(self) -> None:
         return None
 
-    def _changed(self, counterfoil: Counterfoil, now_us: int) -> Outcome:
+    def _changed(self, counterfoil: Counterfoil, now_us: int, entry: Entry) -> Outcome:
+        self.journal.append((now_us, entry))
         self._counterfoils[counterfoil.ref] = counterfoil
         if counterfoil.state is not State.ISSUED and counterfoil.client_id in self._usage:
             self._usage[counterfoil.client_id].give_back(counterfoil.expires_at_us)

@@ -5,12 +5,21 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import JournalKey
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
 
 
 def open_store(
-    url: str, *, now_us: NowUs, retention_s: int, epoch: int, waiting_max: int, on_fatal: Callable[[], None]
+    url: str,
+    *,
+    now_us: NowUs,
+    retention_s: int,
+    journal_key: JournalKey | None,
+    journal_retention_s: int,
+    epoch: int,
+    waiting_max: int,
+    on_fatal: Callable[[], None],
 ) -> Store:
     """The store that `url` names: `sqlite:PATH`, `dynamodb://TABLE[?region=…]` or `memory:`. Raises StoreUnfit, Invalid."""
     # Each engine is imported when chosen: another one's users need not have it.
@@ -21,10 +30,14 @@ def open_store(
     if urlsplit(url).scheme == "sqlite":
         from counterfoil.stores.sqlite import SqliteStore
 
+        if journal_key is None:
+            raise Invalid("keys", "must name a keyset file with this store: the key of its journal is there")
         return SqliteStore(
             sqlite_path(url),
             now_us,
+            journal_key=journal_key,
             retention_s=retention_s,
+            journal_retention_s=journal_retention_s,
             epoch=epoch,
             waiting_max=waiting_max,
             on_fatal=on_fatal,

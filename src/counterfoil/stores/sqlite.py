@@ -1,9 +1,11 @@
 """Counterfoils in an SQLite file: one process or several on one machine, durable, with an fsync shared by all who wait.
 
 Reads happen where the caller runs: a row look-up takes microseconds and WAL readers never wait. Nothing read decides;
-every change is one conditional statement inside a shared transaction, with the clock read there.
+every change is one conditional statement inside a shared transaction, with the clock read there, and its journal entry is
+in the same transaction.
 """
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, local
@@ -12,12 +14,14 @@ from typing import Any
 import apsw
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
-from counterfoil.model.limits import LIFETIME_S_MAX, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.journal import MAC_BYTES, Entry, JournalKey, accepted, issued
+from counterfoil.model.limits import JOURNAL_RETENTION_S_DEFAULT, LIFETIME_S_MAX, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
-from counterfoil.ports.ambient import NowUs
+from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, migrate, open_durable, open_reader
+from counterfoil.stores.sqlite_journal import SqliteJournal
 
 WAITING_MAX_DEFAULT = 4096
 # The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
@@ -75,17 +79,21 @@ class SqliteStore:
         path: Path,
         now_us: NowUs,
         *,
+        journal_key: JournalKey,
         retention_s: int = RETENTION_S_DEFAULT,
+        journal_retention_s: int = JOURNAL_RETENTION_S_DEFAULT,
         epoch: int = 1,
         waiting_max: int = WAITING_MAX_DEFAULT,
         broom: bool = True,
         on_fatal: Callable[[], None] = _ignore,
+        token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
         """Opens or creates the file. Raises StoreUnfit when it must not be used as it is."""
         self._path = path
         self._now_us = now_us
         # Rows go by their timestamp alone; the longest lifetime is added so that none goes before its retention ends.
         self._kept_us = (retention_s + LIFETIME_S_MAX) * MICROSECONDS_PER_S
+        self._journal_kept_us = journal_retention_s * MICROSECONDS_PER_S
         self._broom = broom
         self._usage_seen_to = ""
         self._usage: dict[str, Usage] = {}
@@ -93,6 +101,7 @@ class SqliteStore:
         writer = open_durable(path, self._patience)
         migrate(writer)
         bind_to_epoch(writer, epoch)
+        self._journal = SqliteJournal(writer, journal_key, lambda: token_bytes(MAC_BYTES))
         self.durability = durability(writer)
         self._writer_connection = writer
         self._readers = local()
@@ -104,7 +113,7 @@ class SqliteStore:
             writer,
             waiting_max=waiting_max,
             housekeeping=self._keep_house,
-            on_rollback=self._usage.clear,
+            on_rollback=self._forget_transaction,
             wait_for_lock_s=self._patience.set,
             on_fatal=on_fatal,
         )
@@ -125,13 +134,17 @@ class SqliteStore:
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
         values = {"redemption_id": redemption.redemption_id, "principal": redemption.principal}
-        return await self._writer.run(self._change(_REDEEM, ref, values | {"attempts_max": attempts_max}))
+        entry = accepted(ref, redemption)
+        return await self._writer.run(self._change(_REDEEM, ref, values | {"attempts_max": attempts_max}, entry))
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
-        return await self._writer.run(self._change(_COUNT_MISMATCH, ref, {"attempts_max": attempts_max}))
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
+        return await self._writer.run(self._change(_COUNT_MISMATCH, ref, {"attempts_max": attempts_max}, entry))
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
-        return await self._writer.run(self._change(_REVOKE, ref, {}))
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
+        return await self._writer.run(self._change(_REVOKE, ref, {}, entry))
+
+    async def record(self, entry: Entry) -> None:
+        await self._writer.run(lambda _: self._journal.note(self._now_us(), entry))
 
     async def check_ready(self) -> None:
         # An empty step goes the whole way: queue, lock, commit.
@@ -166,15 +179,19 @@ class SqliteStore:
             counterfoil.seed_copy,
             counterfoil.wrapped_key,
         )
-        return "stored" if connection.execute(_INSERT, values).fetchone() else "timestamp_taken"
+        if connection.execute(_INSERT, values).fetchone() is None:
+            return "timestamp_taken"
+        self._journal.note(now_us, issued(counterfoil))
+        return "stored"
 
-    def _change(self, statement: str, ref: CounterfoilRef, values: dict[str, str | int]) -> WriteStep[Outcome]:
+    def _change(self, statement: str, ref: CounterfoilRef, values: dict[str, str | int], entry: Entry) -> WriteStep[Outcome]:
         def step(connection: apsw.Connection) -> Outcome:
             now_us = self._now_us()
             bindings = {"timestamp_us": ref.timestamp_us, "client_id": ref.client_id, "now_us": now_us, **values}
             row = connection.execute(statement, bindings).fetchone()
             if row is None:
                 return Outcome(False, _found(connection, ref), now_us)
+            self._journal.note(now_us, entry)
             changed = _counterfoil(row)
             if changed.state is not State.ISSUED:
                 usage = self._usage_of(connection, ref.client_id)
@@ -195,7 +212,8 @@ class SqliteStore:
         return usage
 
     def _keep_house(self, connection: apsw.Connection, writes: int) -> bool:
-        """Writes the accounts back and lets the broom take a few rows whose retention is over; says if more are left."""
+        """Writes accounts and journal, and lets the broom take a few rows whose retention is over; says if more are left."""
+        self._journal.append_noted(connection)
         for client_id, usage in self._usage.items():
             row = (client_id, usage.arrival_us, usage.encoded_outstanding(), usage.idle_at_us())
             connection.execute(_KEEP_USAGE, row)
@@ -209,7 +227,12 @@ class SqliteStore:
         bound, count = connection.execute(_SWEEP_BOUND, (now_us - self._kept_us, most)).fetchall()[0]
         if count:
             connection.execute(_SWEEP, (bound,))
-        return bool(count == most)
+        is_journal_left = self._journal.prune(connection, now_us - self._journal_kept_us, most)
+        return bool(count == most) or is_journal_left
+
+    def _forget_transaction(self) -> None:
+        self._usage.clear()
+        self._journal.forget_noted()
 
     def _forget_idle_usage(self, connection: apsw.Connection, now_us: int) -> None:
         rows: list[Any] = connection.execute(_NEXT_USAGE, (self._usage_seen_to, _USAGE_LOOKED_AT)).fetchall()

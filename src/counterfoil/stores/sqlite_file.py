@@ -48,6 +48,26 @@ MIGRATIONS: Sequence[str] = (
         value INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    # 2. The journal, in the order in which it was written (docs/decisions/0013).
+    """
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        at_us INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        timestamp_us INTEGER,
+        "by" TEXT NOT NULL,
+        reason TEXT,
+        redemption_id TEXT,
+        mac BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE journal_ends (
+        which TEXT NOT NULL PRIMARY KEY CHECK (which IN ('start', 'head')),
+        seq INTEGER NOT NULL,
+        mac BLOB NOT NULL,
+        seal BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

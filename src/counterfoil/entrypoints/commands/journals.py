@@ -1,0 +1,85 @@
+"""The journal: verified against its key, and exported. Services may go on writing meanwhile."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rich_click as click
+
+from counterfoil.entrypoints.commands.options import as_json, say, settings_from, show_json, with_settings
+from counterfoil.keys.keyset_file import KeysetFile
+from counterfoil.keys.open_keys import keyset_path
+from counterfoil.model.journal import End, JournalBroken, Record, parsed_checkpoint, verify
+from counterfoil.settings import Settings
+from counterfoil.stores.open_store import sqlite_path
+from counterfoil.stores.sqlite_journal import stored_journal
+from counterfoil.wire.journal_lines import ExportedJournal, journal_lines
+
+_BROKEN = 1
+
+
+@click.group()
+def journal() -> None:
+    """The journal: every issue, acceptance, refusal and revocation, chained so that a change shows.
+
+    Example: counterfoil journal verify --data my-counterfoil
+    """
+
+
+@journal.command("verify")
+@click.option("--checkpoint", help="NUMBER:MAC that an earlier `journal verify` printed, kept elsewhere.")
+@click.option("--export", "export", type=click.Path(path_type=Path), help="Verify this export instead of the store.")
+@with_settings
+@as_json
+def verify_journal(checkpoint: str | None, export: Path | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Check every entry, both ends, and that a checkpoint is still in it. Ends with status 1 when something was changed.
+
+    Prints a new checkpoint. Keep it where whoever can write the store cannot: it is what shows an older copy put back.
+
+    Example: counterfoil journal verify --data my-counterfoil --checkpoint 12:5f0c…
+    """
+    settings = settings_from(config, data)
+    kept = None if checkpoint is None else parsed_checkpoint(checkpoint)
+    key = KeysetFile(keyset_path(settings.keys_url)).keyset().journal_key
+    try:
+        with _opened(settings, export) as found:
+            start, records, head = found
+            entries = verify(key, start, records, head, kept)
+    except JournalBroken as broken:
+        if as_json:
+            show_json({"verified": False, "problem": str(broken)})
+        say(f"the journal is NOT as it was written: {broken}")
+        raise SystemExit(_BROKEN) from None
+    if as_json:
+        show_json({"verified": True, "entries": entries, "checkpoint": head.link.spelled()})
+        return
+    say(f"{entries} entries, each as it was written; the checkpoint to keep elsewhere:")
+    click.echo(head.link.spelled())
+
+
+@journal.command("export")
+@with_settings
+def export_journal(config: Path | None, data: Path | None) -> None:
+    """Print the journal as JSON lines, whole, so that `journal verify --export` can check the file later.
+
+    Example: counterfoil journal export --data my-counterfoil > journal-2026-11.jsonl
+    """
+    with stored_journal(sqlite_path(settings_from(config, data).store_url)) as found:
+        for line in journal_lines(found.start, found.records, found.head):
+            click.echo(line)
+
+
+@contextmanager
+def _opened(settings: Settings, export: Path | None) -> Iterator[tuple[End, Iterable[Record], End]]:
+    if export is None:
+        with stored_journal(sqlite_path(settings.store_url)) as found:
+            yield found
+        return
+    # Line ends as they stand: a changed one is a change. The head is the last line, so the entries are read twice.
+    with export.open(newline="\n") as lines:
+        whole = ExportedJournal(lines)
+        for _ in whole.records():
+            pass
+    with export.open(newline="\n") as lines:
+        again = ExportedJournal(lines)
+        yield again.start, again.records(), whole.head
