@@ -5,3 +5,9 @@ from collections.abc import Sequence
 from tests.adversity.campaign import Campaign
 
 CAMPAIGNS: Sequence[Campaign] = ()
+
+
+def campaign_named(name: str) -> Campaign:
+    """The campaign of that name."""
+    (found,) = (campaign for campaign in CAMPAIGNS if campaign.name == name)
+    return found

@@ -169,7 +169,7 @@ async def test_a_chunked_body_is_bounded_as_well(wire: Wire) -> None:
     async with connections(wire.running.url, 1) as (connection,):
         writer = connection._writer
         writer.write(b"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
-        # The bound is crossed by the last one: what came after it could be met by a closed connection before the answer is read.
+        # The last one crosses the bound: whatever came after it could meet a closed connection before the answer is read.
         writer.write((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 17)
         assert (await connection.receive()).status == 413
 
