@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast engines demo-aws cost bench-lambda synth deploy destroy lock settings-page docs-assets clean
+.PHONY: demo run test fast adversity evidence-check engines demo-aws cost bench-lambda synth deploy destroy lock settings-page docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -17,6 +17,12 @@ test: .venv/ready  ## everything that CI runs
 
 fast: .venv/ready  ## the tests alone, without the slow ones and without coverage
 	@$(BIN)/python -m pytest tests -m "not slow"
+
+adversity: .venv/ready engines  ## every campaign at full size (hours; goes on where it was cut off), then docs/evidence.md
+	@$(BIN)/python -m tests.adversity.evidence
+
+evidence-check: .venv/ready  ## play 20 random seeds of the published simulation again and compare
+	@$(BIN)/python -m tests.adversity.evidence_check
 
 engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK
 	@PYTHON=$(PYTHON) scripts/engines

@@ -51,5 +51,3 @@ class Campaign:
     """Whether no other worker may run beside it."""
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot run here and how to install what it lacks, or nothing."""
-    sources: tuple[str, ...] = ()
-    """Files and folders under tests/ that its figures depend on, beside its own module and the service's source."""

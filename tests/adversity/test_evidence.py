@@ -1,0 +1,75 @@
+"""A run notes its progress, goes on where it was cut off, and tells failures; the page says what its twin says."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.adversity.campaign import Campaign, Figures, Sizes
+from tests.adversity.campaigns import CAMPAIGNS
+from tests.adversity.evidence import PAGE, TWIN, page
+from tests.adversity.progress import Result, played
+
+SIZES = Sizes(25, 5, 1)
+
+
+def campaign(run: Callable[[int, int], Figures], **controls: Callable[[], int]) -> Campaign:
+    return Campaign("made-up", "Nothing.", "cases", SIZES, run, controls, per_chunk=10)
+
+
+def counting(seen: list[tuple[int, int]]) -> Callable[[int, int], Figures]:
+    def run(first: int, last: int) -> Figures:
+        seen.append((first, last))
+        return Figures(Counter(cases=last - first), digest=f"{first:016x}more")
+
+    return run
+
+
+def play(made_up: Campaign, notes: Path) -> Result:
+    return played(made_up, SIZES.full, 1, lambda _: None, notes, ThreadPoolExecutor)
+
+
+def test_a_run_that_was_cut_off_goes_on_after_its_last_note(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def cut_off(first: int, last: int) -> Figures:
+        if first == 10:
+            raise KeyboardInterrupt
+        return counting(seen)(first, last)
+
+    with pytest.raises(KeyboardInterrupt):
+        play(campaign(cut_off), tmp_path)
+    noted = list(seen)
+    result = play(campaign(counting(seen), broken=lambda: 3), tmp_path)
+    assert sorted(seen) == [(0, 10), (10, 20), (20, 25)]
+    assert noted
+    assert (result.cases, result.counts, result.controls) == (25, {"cases": 25}, {"broken": 3})
+    assert result.digests == [f"{first:016x}" for first in (0, 10, 20)]
+
+
+def test_failures_of_every_chunk_are_told(tmp_path: Path) -> None:
+    def run(first: int, last: int) -> Figures:
+        figures = Figures()
+        figures.fail(f"case {first}")
+        return figures
+
+    result = play(campaign(run), tmp_path)
+    assert result.failures == ["case 0", "case 10", "case 20"]
+    assert result.counts == {"failures": 3}
+
+
+def test_the_page_says_what_its_twin_says() -> None:
+    assert PAGE.read_text() == page(json.loads(TWIN.read_text()))
+
+
+def test_the_evidence_is_of_every_campaign_at_full_size_without_a_failure() -> None:
+    twin = json.loads(TWIN.read_text())
+    assert [(each["name"], each["cases"]) for each in twin["campaigns"]] == [
+        (campaign.name, campaign.sizes.full) for campaign in CAMPAIGNS
+    ]
+    for each in twin["campaigns"]:
+        assert each["failures"] == []
+        assert all(caught > 0 for caught in each["controls"].values()), each["name"]
