@@ -71,7 +71,7 @@ def page(twin: dict[str, Any]) -> str:
         "",
         "Made by `make adversity`; do not edit. Each campaign tries to make the service accept twice, late or altered,",
         "or forget what it acknowledged. Every case is made from its number alone, and played again by it. *No failure",
-        f"in n cases* bounds the probability of such a failure per case below {_RULE_OF_THREE}/n at 95 % confidence; it is no proof.",
+        f"in n cases* bounds the probability of such a failure per case below {_RULE_OF_THREE}/n at 95 % confidence.",
         "Each **control** is the same harness on something broken on purpose: what it misses there, it would miss here.",
         "",
         f"Commit `{twin['commit']}`, {twin['date']}; {twin['machine']}; Python {twin['python']}, SQLite {twin['sqlite']}.",
