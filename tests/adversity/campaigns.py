@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from tests.adversity.campaign import Campaign
+from tests.adversity.simulation.campaign import SIMULATION
 
-CAMPAIGNS: Sequence[Campaign] = ()
+CAMPAIGNS: Sequence[Campaign] = (SIMULATION,)
 
 
 def campaign_named(name: str) -> Campaign:
