@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
-from counterfoil.model.limits import ATTEMPTS_MAX, LIFETIME_S_MAX
+from counterfoil.model.limits import ATTEMPTS_MAX, CLOCK_TOLERANCE_US, LIFETIME_S_MAX
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Store
 from tests.contract.claims import (
@@ -66,6 +66,18 @@ async def test_exactly_one_of_256_redeemers_in_8_threads_wins(store: Store) -> N
 
 async def test_it_is_redeemed_before_expiry_and_not_from_expiry_on(store: Store, clock: Clock) -> None:
     await nothing_is_redeemed_from_expiry_on(store, clock)
+
+
+async def test_a_clock_that_stepped_back_before_the_passcode_decides_nothing(store: Store, clock: Clock) -> None:
+    ref = await kept(store)
+    clock.now_us = START_US - CLOCK_TOLERANCE_US - 1
+    for outcome in (
+        await store.redeem(ref, MINE, ATTEMPTS_MAX),
+        await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref)),
+    ):
+        assert (outcome.applied, outcome.counterfoil) == (False, made())
+    clock.now_us += 1
+    assert (await store.redeem(ref, MINE, ATTEMPTS_MAX)).applied
 
 
 async def test_a_redemption_is_recorded_with_the_deciding_clock(store: Store, clock: Clock) -> None:

@@ -50,14 +50,15 @@ class Store(Protocol):
         """The counterfoil as last written; never from a replica or a cache. Nothing found here may decide."""
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
-        """issued → redeemed by this redemption, iff it is issued, has attempts left and `now < expires_at`.
+        """issued → redeemed by this redemption, iff it is issued, has attempts left, and `now` is in its time.
 
-        Erases `seed_copy`. Not applied: the counterfoil as it stands, or None where there is none (any more); it may
-        carry this very redemption, when an earlier try had its effect.
+        Its time ends before `expires_at` and begins at most `CLOCK_TOLERANCE_US` before its timestamp: a clock that stepped
+        back since the judgement decides nothing. Erases `seed_copy`. Not applied: the counterfoil as it stands, or None
+        where there is none (any more); it may carry this very redemption, when an earlier try had its effect.
         """
 
     async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
-        """One attempt more, iff it is issued, has attempts left and `now < expires_at`; the last one locks it."""
+        """One attempt more, on the conditions of `redeem`; the last one locks it."""
 
     async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
         """issued → revoked, iff it is issued, expired or not."""

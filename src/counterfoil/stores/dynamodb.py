@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued
-from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
@@ -43,7 +43,7 @@ _LIVE = (
     "#state = :issued AND (attribute_not_exists(locks_at) OR attempts < locks_at)"
     " AND (attribute_not_exists(write_id) OR write_id <> :write_id)"
 )
-_JUDGEABLE = f"{_LIVE} AND attempts < :attempts_max AND expires_at_us > :now_us"
+_JUDGEABLE = f"{_LIVE} AND attempts < :attempts_max AND expires_at_us > :now_us AND timestamp_us <= :stamped_max_us"
 _STATE = {"#state": "state"}
 _ISSUED = {":issued": {"S": State.ISSUED.value}}
 
@@ -143,6 +143,7 @@ class DynamoDbStore:
             bound = {**values, **_ISSUED, ":write_id": {"B": write_id}}
             if ":now_us" in update + condition:
                 bound[":now_us"] = {"N": str(now_us)}
+                bound[":stamped_max_us"] = {"N": str(now_us + CLOCK_TOLERANCE_US)}
             answer: dict[str, Any] = self._client.update_item(
                 TableName=self._table,
                 Key=_key(ref),

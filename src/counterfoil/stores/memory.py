@@ -10,7 +10,7 @@ from threading import Lock
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued
-from counterfoil.model.limits import MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Inserted, Outcome
@@ -110,7 +110,8 @@ class MemoryStore:
 
 
 def _may_be_judged(found: Counterfoil, attempts_max: int, now_us: int) -> bool:
-    return found.state is State.ISSUED and found.attempts < attempts_max and now_us < found.expires_at_us
+    in_time = found.timestamp_us <= now_us + CLOCK_TOLERANCE_US and now_us < found.expires_at_us
+    return found.state is State.ISSUED and found.attempts < attempts_max and in_time
 
 
 def _erased(found: Counterfoil) -> bytes | None:

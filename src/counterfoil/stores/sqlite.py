@@ -15,7 +15,13 @@ import apsw
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import MAC_BYTES, Entry, JournalKey, accepted, issued
-from counterfoil.model.limits import JOURNAL_RETENTION_S_DEFAULT, LIFETIME_S_MAX, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
+from counterfoil.model.limits import (
+    CLOCK_TOLERANCE_US,
+    JOURNAL_RETENTION_S_DEFAULT,
+    LIFETIME_S_MAX,
+    MICROSECONDS_PER_S,
+    RETENTION_S_DEFAULT,
+)
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
@@ -37,9 +43,10 @@ _INSERT = f"""
     INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
     ON CONFLICT DO NOTHING RETURNING 1"""
 _FIND = f"SELECT {_COLUMNS} FROM counterfoils WHERE timestamp_us = :timestamp_us AND client_id = :client_id"
-_JUDGEABLE = """
+_JUDGEABLE = f"""
     WHERE timestamp_us = :timestamp_us AND client_id = :client_id
-    AND state = 'issued' AND attempts < :attempts_max AND expires_at_us > :now_us"""
+    AND state = 'issued' AND attempts < :attempts_max AND expires_at_us > :now_us
+    AND :timestamp_us <= :now_us + {CLOCK_TOLERANCE_US}"""
 _ERASED_SEED_COPY = "seed_copy = CASE WHEN seed_copy IS NULL THEN NULL ELSE x'' END"
 _REDEEM = f"""
     UPDATE counterfoils SET state = 'redeemed', redemption_id = :redemption_id, redeemed_by = :principal,

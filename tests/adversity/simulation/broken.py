@@ -19,6 +19,7 @@ from tests.adversity.simulation.broken_stores import (
     ForgetsExpiry,
     ForgetsTheLastWrite,
     ReadsThenWrites,
+    RecordsNothing,
     RevokesAnything,
 )
 from tests.adversity.simulation.parts import SimulatedKeys, pause
@@ -98,6 +99,7 @@ BROKEN: Mapping[str, Variant] = {
     "trims passcodes": Variant(validation=_TrimsPasscodes),
     "ignores the transaction": Variant(validation=_IgnoresTheTransaction),
     "forgets the epoch": Variant(keys=_ForgetsTheEpoch),
+    "records no refusal": Variant(store=RecordsNothing),
     "sweeps before expiry": Variant(may_sweep=_swept_early),
 }
 """Each under what it does."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry, accepted
 from counterfoil.ports.store import Outcome
 from counterfoil.stores.memory import MemoryStore
 from tests.adversity.simulation.parts import pause
@@ -18,7 +19,7 @@ class ReadsThenWrites(MemoryStore):
         await pause(Site.BEFORE_WRITE)
         if found is None or found.state is not State.ISSUED or now_us >= found.expires_at_us:
             return Outcome(False, found, now_us)
-        return self._changed(_redeemed(found, redemption, now_us), now_us)
+        return self._changed(_redeemed(found, redemption, now_us), now_us, accepted(ref, redemption))
 
 
 class ForgetsTheLastWrite(MemoryStore):
@@ -26,9 +27,9 @@ class ForgetsTheLastWrite(MemoryStore):
 
     _last: tuple[Counterfoil, Counterfoil] | None = None
 
-    def _changed(self, counterfoil: Counterfoil, now_us: int) -> Outcome:
+    def _changed(self, counterfoil: Counterfoil, now_us: int, entry: Entry) -> Outcome:
         self._last = (self._counterfoils[counterfoil.ref], counterfoil)
-        return super()._changed(counterfoil, now_us)
+        return super()._changed(counterfoil, now_us, entry)
 
     def forget(self) -> None:
         """What the crash does, unless somebody else has written over it."""
@@ -45,7 +46,7 @@ class ForgetsExpiry(MemoryStore):
         found, now_us = self._counterfoils.get(ref), self._now_us()
         if found is None or found.state is not State.ISSUED or found.attempts >= attempts_max:
             return Outcome(False, found, now_us)
-        return self._changed(_redeemed(found, redemption, now_us), now_us)
+        return self._changed(_redeemed(found, redemption, now_us), now_us, accepted(ref, redemption))
 
 
 class ExpiresTooEarly(MemoryStore):
@@ -69,13 +70,13 @@ class DecidesByArrival(MemoryStore):
         found = self._counterfoils.get(ref)
         if found is None or found.state is not State.ISSUED or arrived_us >= found.expires_at_us:
             return Outcome(False, found, self._now_us())
-        return self._changed(_redeemed(found, redemption, arrived_us), arrived_us)
+        return self._changed(_redeemed(found, redemption, arrived_us), arrived_us, accepted(ref, redemption))
 
 
 class CountsNothing(MemoryStore):
     """Says that it counted."""
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         return Outcome(True, self._counterfoils.get(ref), self._now_us())
 
 
@@ -84,23 +85,30 @@ class CountsAfterTheAnswer(MemoryStore):
 
     _uncounted: CounterfoilRef | None = None
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         if self._uncounted is not None:
-            await super().count_mismatch(self._uncounted, attempts_max)
+            await super().count_mismatch(self._uncounted, attempts_max, entry)
         found, now_us = self._counterfoils.get(ref), self._now_us()
         self._uncounted = ref
         judgeable = found is not None and found.state is State.ISSUED and now_us < found.expires_at_us
         return Outcome(judgeable, found, now_us)
 
 
+class RecordsNothing(MemoryStore):
+    """Tells what has no effect without a word in the journal."""
+
+    async def record(self, entry: Entry) -> None:
+        return None
+
+
 class RevokesAnything(MemoryStore):
     """Revokes without looking at what the passcode has become."""
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
         found, now_us = self._counterfoils.get(ref), self._now_us()
         if found is None:
             return Outcome(False, None, now_us)
-        return self._changed(replace(found, state=State.REVOKED, redemption=None), now_us)
+        return self._changed(replace(found, state=State.REVOKED, redemption=None), now_us, entry)
 
 
 def _redeemed(found: Counterfoil, redemption: Redemption, now_us: int) -> Counterfoil:

@@ -97,5 +97,5 @@ SIMULATION = Campaign(
     sizes=Sizes(full=1_000_000, ci=10_000, laptop=500),
     run=run,
     controls=_CONTROLS,
-    sources=("adversity/simulation", "support/clock.py"),
+    per_chunk=100,
 )

@@ -7,14 +7,14 @@ others, and acknowledges nothing.
 
 from collections.abc import Iterator
 
-from tests.adversity.simulation.history import NOBODY, History, Kind, Operation, Told, may_precede
+from tests.adversity.simulation.history import NOBODY, History, Kind, Operation, Recorded, Told, may_precede
 from tests.adversity.simulation.one_passcode import OnePasscode
 from tests.adversity.simulation.rules import Rule, Violation
 
 
 def violations(history: History) -> list[Violation]:
     """Every broken promise in the history: in what was issued, then passcode by passcode."""
-    found = [*_same_timestamps(history)]
+    found = [*_same_timestamps(history), *_unrecorded(history)]
     of_passcode: dict[int, list[Operation]] = {}
     for operation in history.operations:
         if operation.told is Told.UNFORESEEN:
@@ -38,6 +38,17 @@ def _same_timestamps(history: History) -> Iterator[Violation]:
         if name in given:
             yield Violation(Rule.SAME_TIMESTAMP, passcode.issue)
         given.add(name)
+
+
+def _unrecorded(history: History) -> Iterator[Violation]:
+    """What was told has an entry of its own: no answer leaves before its record."""
+    left = history.recorded.copy()
+    for operation in history.operations:
+        if operation.told not in (Told.UNKNOWN, Told.UNAUTHENTICATED, Told.UNFORESEEN):
+            record = Recorded(operation.told, operation.caller, operation.redemption_id)
+            left[record] -= 1
+            if left[record] < 0:
+                yield Violation(Rule.UNRECORDED, operation)
 
 
 def _of_issuing(operation: Operation, history: History) -> Iterator[Violation]:

@@ -6,6 +6,7 @@ left a door before, and the checker knows also those that were lost. Times are t
 events at one instant count as concurrent. What a process's clock said stands beside them.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -122,6 +123,14 @@ class IssuedPasscode(NamedTuple):
     issue: Operation
 
 
+class Recorded(NamedTuple):
+    """What the journal says of one verdict."""
+
+    told: Verdict
+    caller: str
+    redemption_id: str
+
+
 class Event(NamedTuple):
     """Something that befell the world: a fault, or what operators do."""
 
@@ -153,6 +162,8 @@ class History:
     """When each key was retired."""
     issuer_revoked_us: dict[str, int] = field(default_factory=dict)
     """When each issuer was revoked together with its passcodes."""
+    recorded: "Counter[Recorded]" = field(default_factory=Counter)
+    """What the journal has, however often."""
 
     def digest(self) -> str:
         """SHA-256 over everything that happened."""

@@ -156,7 +156,7 @@ class OnePasscode:
             return Rule.LATE
         if surely_precedes(operation.returned_us, passcode.issue):
             return Rule.EARLY
-        if operation.latest_us + CLOCK_TOLERANCE_US < passcode.timestamp_us:
+        if operation.decided_us + CLOCK_TOLERANCE_US < passcode.timestamp_us:
             return Rule.EARLY
         if surely_precedes(self._revoked_us, operation):
             return Rule.AFTER_REVOCATION

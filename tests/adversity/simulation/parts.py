@@ -4,11 +4,14 @@ What the store does at its one step is the product's own memory store, which the
 other store; each process has one, over the same counterfoils and with a clock of its own.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from types import coroutine
 
 from counterfoil.keys.keyset_file import KeyRecord, Keyset
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
+from counterfoil.model.journal import JOURNAL_KEY_BYTES, Entry, JournalKey
 from counterfoil.model.principal import Principal, Role
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.ambient import NowUs, TokenBytes
@@ -19,6 +22,7 @@ from tests.adversity.simulation.plan import ISSUERS, VALIDATORS, Site
 
 RETENTION_US = 3600 * 1_000_000
 Disk = dict[CounterfoilRef, Counterfoil]
+Journal = deque[tuple[int, Entry]]
 PRINCIPALS = {name: Principal(name, f"id of {name}", Role.ISSUER, ("*",)) for name in ISSUERS} | {
     name: Principal(name, f"id of {name}", Role.VALIDATOR) for name in VALIDATORS
 }
@@ -30,9 +34,10 @@ def pause(site: Site) -> Generator[Site, None, None]:
     yield site
 
 
-def kept_on(disk: Disk, store: type[MemoryStore], now_us: NowUs) -> MemoryStore:
-    """One process's store over counterfoils that outlive it."""
+def kept_on(disk: Disk, journal: Journal, store: type[MemoryStore], now_us: NowUs) -> MemoryStore:
+    """One process's store over counterfoils and a journal that outlive it."""
     kept = store(now_us, broom=False)
+    kept.journal = journal
     kept._counterfoils = disk
     return kept
 
@@ -67,17 +72,22 @@ class SimulatedStore:
         await pause(Site.AFTER_WRITE)
         return outcome
 
-    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         await pause(Site.BEFORE_WRITE)
-        outcome = await self._kept.count_mismatch(ref, attempts_max)
+        outcome = await self._kept.count_mismatch(ref, attempts_max, entry)
         await pause(Site.AFTER_WRITE)
         return outcome
 
-    async def revoke(self, ref: CounterfoilRef) -> Outcome:
+    async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
         await pause(Site.BEFORE_WRITE)
-        outcome = await self._kept.revoke(ref)
+        outcome = await self._kept.revoke(ref, entry)
         await pause(Site.AFTER_WRITE)
         return outcome
+
+    async def record(self, entry: Entry) -> None:
+        await pause(Site.BEFORE_WRITE)
+        await self._kept.record(entry)
+        await pause(Site.AFTER_WRITE)
 
     async def check_ready(self) -> None:
         return None
@@ -92,7 +102,7 @@ class SimulatedKeys:
     def __init__(self, token_bytes: TokenBytes) -> None:
         self._token_bytes = token_bytes
         record = self._fresh(1)
-        self.keyset = Keyset(1, record.key_id, (record,))
+        self.keyset = Keyset(1, record.key_id, (record,), JournalKey(bytes(JOURNAL_KEY_BYTES)))
 
     async def sealing_key(self) -> DataKey:
         await pause(Site.KEYS)
@@ -111,7 +121,7 @@ class SimulatedKeys:
         for record in self.keyset.records:
             if record.key_id in self.keyset.usable and record.key_id != self.keyset.primary_id:
                 left = tuple(other for other in self.keyset.records if other is not record)
-                self.keyset = Keyset(self.keyset.epoch, self.keyset.primary_id, left)
+                self.keyset = replace(self.keyset, records=left)
                 return record.key_id
         return None
 
@@ -123,7 +133,8 @@ class SimulatedKeys:
 
     def _set_primary(self, epoch: int) -> None:
         record = self._fresh(epoch)
-        self.keyset = Keyset(epoch, record.key_id, (*self.keyset.records, record))
+        records = (*self.keyset.records, record)
+        self.keyset = replace(self.keyset, epoch=epoch, primary_id=record.key_id, records=records)
 
     def _fresh(self, epoch: int) -> KeyRecord:
         return KeyRecord(self._token_bytes(4), epoch, 0, self._token_bytes(32))

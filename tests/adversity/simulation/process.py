@@ -18,7 +18,15 @@ from counterfoil.ports.store import StoreUnavailable
 from counterfoil.settings import Settings
 from counterfoil.wiring import assembled_handlers
 from tests.adversity.simulation.history import Operation
-from tests.adversity.simulation.parts import RETENTION_US, Disk, SimulatedCredentials, SimulatedKeys, SimulatedStore, kept_on
+from tests.adversity.simulation.parts import (
+    RETENTION_US,
+    Disk,
+    Journal,
+    SimulatedCredentials,
+    SimulatedKeys,
+    SimulatedStore,
+    kept_on,
+)
 from tests.adversity.simulation.plan import CRASHES_AT, FAILS_AT, Delivery, Fault, Site
 from tests.adversity.simulation.scheduler import Scheduler
 from tests.adversity.simulation.variant import Variant
@@ -61,6 +69,7 @@ class Process:
         name: str,
         skew_us: int,
         disk: Disk,
+        journal: Journal,
         keys: SimulatedKeys,
         credentials: SimulatedCredentials,
         token_bytes: TokenBytes,
@@ -74,6 +83,7 @@ class Process:
         self.running: Execution | None = None
         self._executions: list[Execution] = []
         self._disk = disk
+        self._journal = journal
         self._parts = (keys, credentials, token_bytes)
         self._variant = variant
         self._scheduler = scheduler
@@ -117,7 +127,7 @@ class Process:
     def _boot(self) -> None:
         """Puts a service together as `server_wiring.assembled` does, without the routes that concern no passcode."""
         keys, credentials, token_bytes = self._parts
-        self._kept = kept_on(self._disk, self._variant.store, self.now_us)
+        self._kept = kept_on(self._disk, self._journal, self._variant.store, self.now_us)
         handlers = assembled_handlers(
             store=SimulatedStore(self._kept, self.now_us, lambda what: self._happened(what, self.name)),
             keys=keys,

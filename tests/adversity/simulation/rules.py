@@ -38,6 +38,7 @@ class Rule(StrEnum):
     NOT_ISSUED = "not issued without a fault"
     SAME_TIMESTAMP = "one timestamp given twice"
     UNKNOWN_WITHOUT_FAULT = "unknown without a fault"
+    UNRECORDED = "told, and not in the journal"
     UNFORESEEN = "an answer that the protocol does not have"
 
 

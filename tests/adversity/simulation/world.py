@@ -1,10 +1,13 @@
 """Plays a plan: processes over one store, callers, a network, and what operators and mishaps do to them."""
 
+from collections import deque
 from random import Random
 
-from tests.adversity.simulation.history import Event, History, Sweep
+from counterfoil.model import journal
+from counterfoil.model.journal import Entry
+from tests.adversity.simulation.history import Event, History, Recorded, Sweep, Told
 from tests.adversity.simulation.network import Network
-from tests.adversity.simulation.parts import RETENTION_US, Disk, SimulatedCredentials
+from tests.adversity.simulation.parts import RETENTION_US, Disk, Journal, SimulatedCredentials
 from tests.adversity.simulation.plan import ISSUERS, Happening, Incident, Plan
 from tests.adversity.simulation.process import Process
 from tests.adversity.simulation.scheduler import Scheduler
@@ -19,6 +22,20 @@ def played(plan: Plan, variant: Variant = SOUND) -> History:
     return _World(plan, variant).history
 
 
+def _recorded(entry: Entry) -> Recorded:
+    # An issue is told of by the credential's id, which its counterfoil keeps; everything else by the name.
+    caller = entry.by.removeprefix("id of ")
+    return Recorded(entry.reason or _TOLD[entry.event], caller, entry.redemption_id or "")
+
+
+_TOLD = {
+    journal.Event.ISSUED: Told.ISSUED,
+    journal.Event.ACCEPTED: Told.ACCEPTED,
+    journal.Event.REPLAYED: Told.REPLAYED,
+    journal.Event.REVOKED: Told.WITHDRAWN,
+}
+
+
 class _World:
     def __init__(self, plan: Plan, variant: Variant) -> None:
         self.history = History(RETENTION_US)
@@ -29,6 +46,7 @@ class _World:
         token_bytes = Random(~plan.seed).randbytes
         self._disk: Disk = {}
         self._backup: Disk = {}
+        entries: Journal = deque()
         self._keys = variant.keys(token_bytes)
         self._credentials = SimulatedCredentials()
         self._processes = [
@@ -36,6 +54,7 @@ class _World:
                 f"process {number}",
                 skew_us,
                 self._disk,
+                entries,
                 self._keys,
                 self._credentials,
                 token_bytes,
@@ -49,6 +68,7 @@ class _World:
         for incident in plan.incidents:
             self._scheduler.at(START_US + incident.at_us, self._befall, incident)
         self._scheduler.run()
+        self.history.recorded.update(_recorded(entry) for _, entry in entries)
 
     def _happened(self, what: str, where: str) -> None:
         self.history.events.append(Event(self._scheduler.now_us, what, where))

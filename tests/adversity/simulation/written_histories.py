@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from counterfoil.model.verdict import Reason
-from tests.adversity.simulation.history import NOBODY, History, IssuedPasscode, Kind, Misfit, Operation, Sweep, Told
+from tests.adversity.simulation.history import NOBODY, History, IssuedPasscode, Kind, Misfit, Operation, Recorded, Sweep, Told
 from tests.adversity.simulation.rules import CLOCK_TOLERANCE_US, Rule
 
 RETENTION_US = 3_600_000_000
@@ -21,6 +21,8 @@ class World:
     retired_us: int | None = None
     issuer_revoked_us: int | None = None
     sweeps: tuple[Sweep, ...] = ()
+    unrecorded: bool = False
+    """Whether the journal is empty."""
     again_in_era: int | None = None
     """Whether a second passcode has the first one's client and timestamp, and in which era."""
 
@@ -34,6 +36,8 @@ def history(operations: Iterable[Operation], world: World = CALM) -> History:
     issue = Operation(Kind.ISSUE, "shop", 0, 0, 2_000, Told.ISSUED)
     passcode = IssuedPasscode(ISSUED_US, EXPIRES_US, "1234", KEY, "shop", issue)
     made = History(RETENTION_US, passcodes=[passcode], operations=[issue, *operations], sweeps=list(world.sweeps))
+    if not world.unrecorded:
+        made.recorded.update(Recorded(each.told, each.caller, each.redemption_id) for each in made.operations)
     if world.again_in_era is not None:
         made.passcodes.append(passcode._replace(issue=replace(issue, era=world.again_in_era)))
     if world.retired_us is not None:
@@ -102,8 +106,8 @@ CASES: list[tuple[Rule, str, Tale, list[Tale]]] = [
     (
         Rule.EARLY,
         "by a clock that had not come to it",
-        ([presented(Told.ACCEPTED, 5_000, latest_us=ISSUED_US - CLOCK_TOLERANCE_US - 1)], CALM),
-        [([presented(Told.ACCEPTED, 5_000, latest_us=ISSUED_US - CLOCK_TOLERANCE_US)], CALM)],
+        ([presented(Told.ACCEPTED, 5_000, decided_us=ISSUED_US - CLOCK_TOLERANCE_US - 1)], CALM),
+        [([presented(Told.ACCEPTED, 5_000, decided_us=ISSUED_US - CLOCK_TOLERANCE_US)], CALM)],
     ),
     (
         Rule.EARLY,
@@ -342,5 +346,6 @@ CASES: list[tuple[Rule, str, Tale, list[Tale]]] = [
             ([Operation(Kind.ISSUE, "shop", NOBODY, 7_000, 7_010, touched=True)], CALM),
         ],
     ),
+    (Rule.UNRECORDED, "nowhere", ([ACCEPTED], World(unrecorded=True)), [([ACCEPTED], CALM)]),
     (Rule.UNFORESEEN, "a status of its own", ([presented(Told.UNFORESEEN, 5_000)], CALM), [([ACCEPTED], CALM)]),
 ]
