@@ -1,13 +1,13 @@
 """The moments at which a store is struck, call by call: each verb with and without a checkpoint, starting and stopping."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
-from tests.adversity.deeds import Deed, all_done, opened, plan
+from tests.adversity.deeds import Deed, all_done, checkpoints_from, opened, plan
 from tests.adversity.ledger import Ledger
 from tests.adversity.lossy_vfs import SCRATCH
 
@@ -105,6 +105,24 @@ async def found(scene: Scene, draw: Random) -> Found:
         killed = _files(Path(folder))
         await store.close()
         return Found(killed if scene.left == "killed" else _files(Path(folder)), notes)
+
+
+async def lived(scene: Scene, path: Path, say: Callable[..., None], begin: Callable[[], None]) -> None:
+    """Plays the scene and says what is asked and told. `begin` is called where from then on every call may be the last."""
+    with checkpoints_from(scene.checkpoint_pages):
+        if scene.opens:
+            begin()
+        store = opened(path)
+        if not scene.opens and not scene.closes:
+            begin()
+        for deed in scene.deeds:
+            await all_done(store, [deed], say, say)
+        # Comes after a checkpoint, if one was due.
+        await store.check_ready()
+        if scene.closes:
+            if not scene.opens:
+                begin()
+            await store.close()
 
 
 def _files(folder: Path) -> dict[str, bytes]:
