@@ -90,6 +90,10 @@ class Caller:
         asked = {"client_id": client_id, "passcode": passcode, **body}
         return await self._post("/v1/passcodes/validate", asked, {"Idempotency-Key": redemption_id})
 
+    async def revoke(self, passcode: str, client_id: str = "1234") -> Got:
+        """Takes it back."""
+        return await self._post("/v1/passcodes/revoke", {"client_id": client_id, "passcode": passcode})
+
     async def _post(self, path: str, body: Any, more: Mapping[str, str] | None = None) -> Got:
         return await self._connection.send("POST", path, msgspec.json.encode(body), {**self._headers, **(more or {})})
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +41,10 @@ class Deployment:
     operator: str = field(repr=False)
 
     @contextmanager
-    def serving(self, *options: str, **environment: str) -> Iterator[Running]:
+    def serving(self, *options: str, command: Sequence[str] = COUNTERFOIL, **environment: str) -> Iterator[Running]:
         """One `counterfoil serve` on a free port; ended, if it has not ended by itself, when the block ends."""
         process = subprocess.Popen(
-            [*COUNTERFOIL, "serve", "--data", str(self.folder), "--port", "0", "--json", *options],
+            [*command, "serve", "--data", str(self.folder), "--port", "0", "--json", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
