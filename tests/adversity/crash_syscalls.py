@@ -77,6 +77,7 @@ def _played(
         if victim.ended != (dies_at is None):
             figures.fail(f"{what}: it was {'not killed' if victim.ended else 'killed or failed'}")
         for objection in asyncio.run(aftermath(path, ledger))[:1]:
+            figures.counts["stores that forgot"] += 1
             figures.fail(f"{what}: {objection}")
         figures.counts.update(ledger.counts)
         return strace.calls_by_thread(record)
@@ -99,7 +100,9 @@ CAMPAIGN = Campaign(
     unit="scenes, each killed at every call",
     sizes=Sizes(full=20 * len(WATCHED), ci=len(WATCHED), laptop=2),
     run=run,
-    controls={"answers before the commit": lambda: played_apart(__name__, *CONTROL_CASES, "broken").counts["failures"]},
+    controls={
+        "answers before the commit": lambda: played_apart(__name__, *CONTROL_CASES, "broken").counts["stores that forgot"]
+    },
     per_chunk=len(WATCHED),
     missing=strace.missing,
     sources=("support/strace.py", *(f"adversity/{name}.py" for name in SOURCES)),
