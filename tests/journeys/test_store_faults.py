@@ -6,10 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import apsw
 import pytest
@@ -21,6 +20,7 @@ from counterfoil.stores import group_commit, sqlite_file
 from counterfoil.stores.open_store import open_store, sqlite_path
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migrate, open_durable, refuse_if_open, restore
+from tests.adversity.lossy_vfs import Fault, disk
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
 from tests.support.journal import JOURNAL_KEY
@@ -247,60 +247,26 @@ async def test_a_write_error_that_is_not_a_full_disk_is_final_and_loses_nothing(
 # -- an I/O error --
 
 
-class FailingFile(apsw.VFSFile):
-    """A file whose writes and syncs can be made to fail."""
+def _failing(failing_call: str, suffix: str) -> Callable[[str, str], Fault | None]:
+    """Has one kind of call fail on the files with such an ending."""
 
-    def __init__(self, vfs: "FailingVfs", name: Any, flags: list[int]) -> None:
-        super().__init__("unix", name, flags)
-        self._vfs = vfs
-        self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+    def strike() -> NoReturn:
+        raise apsw.IOError(f"injected {failing_call}")
 
-    def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
-        self._vfs.perhaps_fail("xSync", self._name)
-        super().xSync(flags)
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
-        self._vfs.perhaps_fail("xWrite", self._name)
-        super().xWrite(data, offset)
-
-
-class FailingVfs(apsw.VFS):
-    """The system's files, with one kind of call failing while `failing` names it."""
-
-    def __init__(self) -> None:
-        super().__init__("failing", base="unix", makedefault=True)
-        self.failing = ""
-        self.suffix = ""
-
-    def xOpen(self, name: Any, flags: list[int]) -> FailingFile:  # noqa: N802 - apsw's name
-        return FailingFile(self, name, flags)
-
-    def perhaps_fail(self, call: str, name: str) -> None:
-        if call == self.failing and name.endswith(self.suffix):
-            raise apsw.IOError(f"injected {call}")
-
-
-@contextmanager
-def _failing_vfs() -> Iterator[FailingVfs]:
-    vfs = FailingVfs()
-    try:
-        yield vfs
-    finally:
-        vfs.unregister()
+    return lambda call, path: Fault(strike) if call == failing_call and path.endswith(suffix) else None
 
 
 @pytest.mark.parametrize("call", ["xSync", "xWrite"])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: Path, call: str) -> None:
     path = tmp_path / "counterfoil.db"
     told = Told()
-    with _failing_vfs() as vfs:
+    with disk() as vfs:
         store = SqliteStore(path, Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
         ref = await kept(store)
-        vfs.failing, vfs.suffix = call, "-wal"
+        vfs.fault_at = _failing(call, "-wal")
         answers = await asyncio.gather(*(store.redeem(ref, MINE, ATTEMPTS_MAX) for _ in range(20)), return_exceptions=True)
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-        vfs.failing = ""
+        vfs.fault_at = lambda _call, _path: None
         # The disk answers again, and the store does not believe it.
         for ask in (
             lambda: store.redeem(ref, MINE, ATTEMPTS_MAX),
@@ -322,19 +288,18 @@ async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: P
     await again.close()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_io_error_in_a_checkpoint_is_final_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", 1)
     told = Told()
-    with _failing_vfs() as vfs:
+    with disk() as vfs:
         store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told, journal_key=JOURNAL_KEY)
-        vfs.failing, vfs.suffix = "xSync", "counterfoil.db"
+        vfs.fault_at = _failing("xSync", "counterfoil.db")
         await kept(store)
         while not told.times:
             await asyncio.sleep(0.01)
         with pytest.raises(StoreUnavailable):
             await kept(store, made(timestamp_us=1))
-        vfs.failing = ""
+        vfs.fault_at = lambda _call, _path: None
         await store.close()
 
 
