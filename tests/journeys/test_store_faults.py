@@ -1,6 +1,7 @@
 """The SQLite store when disks fail: a full one rolls back and lives, any other error is final and heard by everybody."""
 
 import asyncio
+import errno
 import json
 import sqlite3
 import subprocess
@@ -70,6 +71,30 @@ def test_the_check_reads_the_connection_and_not_a_wish(tmp_path: Path) -> None:
     connection.pragma("synchronous", "normal")
     assert durability(connection)["synchronous"] == 1
     connection.close()
+
+
+async def test_the_name_of_the_wal_is_durable_before_anything_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[str]] = []
+    monkeypatch.setattr(sqlite_file, "sync_directory", lambda folder: synced.append([path.name for path in folder.iterdir()]))
+    for _ in range(2):
+        # A new one, then one whose WAL went away with its last user.
+        store = SqliteStore(tmp_path / "counterfoil.db", Clock())
+        assert "counterfoil.db-wal" in synced[-1]
+        await store.close()
+        assert not (tmp_path / "counterfoil.db-wal").exists()
+
+
+def test_a_store_whose_folder_cannot_be_synced_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_durable(tmp_path / "counterfoil.db").close()
+
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sqlite_file, "sync_directory", fail)
+    with pytest.raises(StoreUnfit, match="cannot be synced"):
+        SqliteStore(tmp_path / "counterfoil.db", Clock())
 
 
 # -- schema --

@@ -90,6 +90,12 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
         connection.pragma("fullfsync", 1)
         connection.pragma("checkpoint_fullfsync", 1)
         connection.wal_autocheckpoint(0)
+        # Reading opens the WAL, which makes the file. SQLite syncs its name with the first commit, but takes no notice when
+        # that fails, and a WAL without a name takes every answer with it when the power fails.
+        connection.pragma("schema_version")
+        sync_directory(path.parent)
+    except OSError as cause:
+        raise StoreUnfit(f"{path.parent} cannot be synced: {cause.strerror}") from cause
     except apsw.NotADBError as cause:
         raise StoreUnfit(f"{path} is not an SQLite file") from cause
     except apsw.Error as cause:
