@@ -1,16 +1,24 @@
-"""Watching a process's system calls on some files with strace, and killing it as it enters one of them."""
+"""Watching a process's system calls on some files with strace, and killing it, or having the call fail, at one of them."""
 
 import re
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 WRITING = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "unlink")
 _ATTACHED = "attached"
-_CALL = re.compile(r"^(\d+) +(\w+)\(")
+_CALL = re.compile(r"^(\d+) +(\w+)\((?:\d+<|\")([^>\"]*)")
+
+
+class Call(NamedTuple):
+    """A system call on a file or folder."""
+
+    thread: str
+    name: str
+    path: str
 
 
 def missing() -> str | None:
@@ -28,13 +36,13 @@ def missing() -> str | None:
 
 
 @contextmanager
-def watched(pid: int, paths: Sequence[Path], record: Path, *, dies_at: tuple[str, int] | None = None) -> Iterator[None]:
-    """Records the process's calls on these files; `dies_at` a call and its number, counted by thread. Ends with the process."""
-    command = ["strace", "-f", "-o", str(record), "-e", f"trace={','.join(WRITING)}"]
+def watched(pid: int, paths: Sequence[Path], record: Path, injected: str | None = None) -> Iterator[None]:
+    """Records the process's calls on these files, until it ends; `injected` as strace has it, which counts by thread."""
+    command = ["strace", "-f", "-y", "-o", str(record), "-e", f"trace={','.join(WRITING)}"]
     for path in paths:
         command += ["-P", str(path)]
-    if dies_at is not None:
-        command += ["-e", "inject={}:signal=SIGKILL:when={}".format(*dies_at)]
+    if injected is not None:
+        command += ["-e", f"inject={injected}"]
     tracer = subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
     try:
@@ -47,11 +55,7 @@ def watched(pid: int, paths: Sequence[Path], record: Path, *, dies_at: tuple[str
         tracer.communicate(timeout=60)
 
 
-def calls_by_thread(record: Path) -> dict[str, Counter[str]]:
-    """How often each thread made each call."""
-    calls: dict[str, Counter[str]] = {}
-    for line in record.read_text().splitlines():
-        found = _CALL.match(line)
-        if found is not None:
-            calls.setdefault(found[1], Counter())[found[2]] += 1
-    return calls
+def recorded(record: Path) -> list[Call]:
+    """The calls, in order."""
+    found = (_CALL.match(line) for line in record.read_text().splitlines())
+    return [Call(*match.groups()) for match in found if match is not None]
