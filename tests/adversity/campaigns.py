@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 
+from tests.adversity import crash_calls, crash_server, crash_store, crash_syscalls, faulty_disk, faulty_syscalls, power_loss
 from tests.adversity.campaign import Campaign
 from tests.adversity.simulation.campaign import SIMULATION
 
-CAMPAIGNS: Sequence[Campaign] = (SIMULATION,)
+CAMPAIGNS: Sequence[Campaign] = (
+    SIMULATION,
+    crash_store.CAMPAIGN,
+    crash_server.CAMPAIGN,
+    crash_calls.CAMPAIGN,
+    crash_syscalls.CAMPAIGN,
+    power_loss.CAMPAIGN,
+    faulty_disk.CAMPAIGN,
+    faulty_syscalls.CAMPAIGN,
+)
 
 
 def campaign_named(name: str) -> Campaign:

@@ -26,7 +26,6 @@ from tests.adversity.scenes import SCENES, Found, Scene, found, lived
 from tests.adversity.warm_process import forked, played_apart, print_figures
 
 PARTS = {"xWrite": (0.0, 0.5), "xSync": (0.0,), "xTruncate": (0.0,), "xDelete": (0.0,), "xOpen": (0.0,)}
-SOURCES = ("broken_commits", "deeds", "disk_log", "ledger", "lossy_vfs", "scenes", "warm_process")
 # An issue and a validation.
 CONTROL_CASES = (3, 5)
 ANSWER_S = 0.005
@@ -113,7 +112,6 @@ CAMPAIGN = Campaign(
         "answers before the commit": lambda: played_apart(__name__, *CONTROL_CASES, "broken").counts["stores that forgot"]
     },
     per_chunk=len(SCENES),
-    sources=tuple(f"adversity/{name}.py" for name in SOURCES),
 )
 
 if __name__ == "__main__":

@@ -73,5 +73,4 @@ CAMPAIGN = Campaign(
         "answers before the commit": lambda: run(0, CONTROL_CASES, (sys.executable, "-c", ANSWERS_FIRST)).counts["failures"],
     },
     per_chunk=50,
-    sources=("adversity/broken_commits.py", "support/load.py", "support/promises.py", "support/service.py"),
 )

@@ -92,7 +92,6 @@ CAMPAIGN = Campaign(
     sizes=Sizes(full=10_000, ci=300, laptop=60),
     run=run,
     controls={"answers before the commit": lambda: played_apart(__name__, 0, CONTROL_CASES, "broken").counts["failures"]},
-    sources=tuple(f"adversity/{name}.py" for name in ("broken_commits", "deeds", "ledger", "warm_process")),
 )
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from tests.support import strace
 
 # Calls are counted by thread, and a start and a deed are made by two: scenes that have both cannot be told apart.
 WATCHED = tuple(scene for scene in SCENES if not (scene.opens and scene.deeds))
-SOURCES = ("broken_commits", "deeds", "ledger", "scenes", "traced_store", "warm_process")
 # An issue and a validation.
 CONTROL_CASES = (3, 5)
 
@@ -75,7 +74,6 @@ CAMPAIGN = Campaign(
     },
     per_chunk=len(WATCHED),
     missing=strace.missing,
-    sources=("support/strace.py", *(f"adversity/{name}.py" for name in SOURCES)),
 )
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from counterfoil.stores import group_commit
 from counterfoil.stores.sqlite import SqliteStore
 from tests.contract.claims import made
 from tests.support.clock import START_US, Clock
+from tests.support.journal import JOURNAL_KEY, mismatch, revocation
 
 CLIENTS = 3
 GROUP_MAX = 6
@@ -40,7 +41,7 @@ Group: TypeAlias = Sequence[Deed]
 
 def opened(path: Path, on_fatal: Callable[[], None] = lambda: None) -> SqliteStore:
     """The real store, by a clock that stands still: nothing expires while an accident is looked into."""
-    return SqliteStore(path, Clock(), on_fatal=on_fatal)
+    return SqliteStore(path, Clock(), on_fatal=on_fatal, journal_key=JOURNAL_KEY)
 
 
 def kept_of(number: int) -> Counterfoil:
@@ -59,9 +60,9 @@ async def done(store: SqliteStore, deed: Deed) -> Counterfoil | None:
     if deed.verb == "redeem":
         outcome = await store.redeem(counterfoil.ref, Redemption(deed.redemption_id, REDEEMER), ATTEMPTS_MAX)
     elif deed.verb == "mismatch":
-        outcome = await store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX)
+        outcome = await store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX, mismatch(counterfoil.ref))
     else:
-        outcome = await store.revoke(counterfoil.ref)
+        outcome = await store.revoke(counterfoil.ref, revocation(counterfoil.ref))
     return outcome.counterfoil
 
 

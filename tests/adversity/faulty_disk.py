@@ -28,7 +28,6 @@ FAULTS: dict[str, tuple[tuple[str, type[apsw.Error], float], ...]] = {
     "xOpen": (("EMFILE", apsw.CantOpenError, 0),),
     **dict.fromkeys(("xRead", "xSync", "xTruncate", "xFileSize", "xDelete", "xAccess"), (("EIO", apsw.IOError, 0),)),
 }
-SOURCES = ("broken_commits", "deeds", "disk_log", "ledger", "losing", "lossy_vfs", "scenes", "struck_store")
 # The four verbs.
 CONTROL_CASES = (3, 7)
 
@@ -76,5 +75,4 @@ CAMPAIGN = Campaign(
         "answers before the commit": lambda: _caught(AnswersFirst, "answers untrue after it"),
     },
     per_chunk=len(SCENES),
-    sources=tuple(f"adversity/{name}.py" for name in SOURCES),
 )

@@ -24,7 +24,6 @@ from tests.adversity.warm_process import played_apart, print_figures
 from tests.support import strace
 
 SCENES = tuple(scene for scene in WATCHED if not scene.closes)
-SOURCES = ("broken_commits", "crash_syscalls", "deeds", "ledger", "scenes", "traced_store", "warm_process")
 # An issue and a validation.
 CONTROL_CASES = (3, 5)
 REFUSED_TO_START, ENDED, LIVED_ON = "refused to start", "ended", "lived on"
@@ -114,7 +113,6 @@ CAMPAIGN = Campaign(
     controls={"goes on after an I/O error": lambda: played_apart(__name__, *CONTROL_CASES, "broken").counts["did not behave"]},
     per_chunk=len(SCENES),
     missing=strace.missing,
-    sources=("support/strace.py", *(f"adversity/{name}.py" for name in SOURCES)),
 )
 
 if __name__ == "__main__":

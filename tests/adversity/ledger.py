@@ -2,17 +2,19 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import apsw
 
 from counterfoil.model.counterfoil import Counterfoil, Redemption, State
+from counterfoil.model.journal import Entry, Event, JournalBroken
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.ports.store import StoreUnavailable, StoreUnfit
 from counterfoil.stores.sqlite import SqliteStore
 from tests.adversity.deeds import REDEEMER, Deed, done, kept_of, opened
+from tests.support.journal import verified_entries
 
 
 class Ledger:
@@ -60,6 +62,22 @@ class Ledger:
                 said.append(f"passcode {number} is accepted twice after the accident")
         return [objection for objection in said if objection]
 
+    def unrecorded(self, entries: Sequence[Entry]) -> list[str]:
+        """What was told, or is accepted twice, by the journal as it was left."""
+        counts = Counter((entry.event, entry.timestamp_us) for entry in entries)
+        said = []
+        for number, told in self._told.items():
+            events = {event: counts[event, told.timestamp_us] for event in Event}
+            missing = (
+                not events[Event.ISSUED]
+                or events[Event.REFUSED] < told.attempts
+                or (told.state is State.REDEEMED and not events[Event.ACCEPTED])
+                or (told.state is State.REVOKED and not events[Event.REVOKED])
+            )
+            if missing:
+                said.append(f"passcode {number} was told {_shown(told)}, and the journal has {events}")
+        return said + [f"the journal has {key} {many} times" for key, many in counts.items() if _is_once(key[0]) and many > 1]
+
     def _objection(self, number: int, found: Counterfoil | None) -> str:
         told, asked = self._told.get(number), self._asked[number]
         if told is not None and not _keeps(told, found):
@@ -82,7 +100,18 @@ async def aftermath(path: Path, ledger: Ledger) -> list[str]:
         said = [f"the store does not serve: {cause!r}"]
     finally:
         await store.close()
-    return [*said, *_damage(path)]
+    return [*said, *_damage(path), *_journal_objections(path, ledger)]
+
+
+def _journal_objections(path: Path, ledger: Ledger) -> list[str]:
+    try:
+        return ledger.unrecorded(verified_entries(path))
+    except (JournalBroken, StoreUnfit) as broken:
+        return [f"the journal is not whole: {broken}"]
+
+
+def _is_once(event: Event) -> bool:
+    return event in (Event.ISSUED, Event.ACCEPTED)
 
 
 def _damage(path: Path) -> list[str]:

@@ -142,5 +142,4 @@ CAMPAIGN = Campaign(
         "synchronous=NORMAL": lambda: _caught(_synchronous_normal),
         "a disk whose syncs lie": lambda: _caught(_syncs_lie),
     },
-    sources=tuple(f"adversity/{name}.py" for name in ("deeds", "disk_log", "ledger", "losing", "lossy_vfs")),
 )
