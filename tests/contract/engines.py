@@ -2,9 +2,11 @@
 
 import itertools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from infra.emulation import dynamodb_local, emulator
@@ -16,60 +18,112 @@ from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
 from tests.support.journal import JOURNAL_KEY
+from tests.support.broken_stores import (
+    DropsTheCondition,
+    DynamoDbDropsTheCondition,
+    DynamoDbReadsThenWrites,
+    ReadsThenWrites,
+    SqliteDropsTheCondition,
+    SqliteReadsThenWrites,
+)
 
 PATIENCE_S = 240
 """How long a thousand calls at once may take: an emulator on a busy machine answers less than a hundred a second."""
 
 
+Opened: TypeAlias = Callable[[Path, NowUs, int, bool], Store]
+"""`opened(folder, clock, retention_s, broom)` gives a store; a fresh one in a fresh folder."""
+
+
 @dataclass(frozen=True)
 class Engine:
-    """`opened(folder, clock, retention_s, broom)` gives a fresh store; `missing` says why it cannot, or nothing."""
+    """One way to keep counterfoils. `missing` says why it cannot be used here, or nothing."""
 
     name: str
-    opened: Callable[[Path, NowUs, int, bool], Store]
+    opened: Opened
     missing: Callable[[], str | None] = lambda: None
+    started: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Runs what the engine needs beside this process, as long as the block lasts."""
+    broken: Mapping[str, Opened] = field(default_factory=dict)
+    """The same engine under stores that are broken on purpose, which races must catch."""
     keeps_limits: bool = True
     """Whether it keeps limits per client; one that does not refuses them."""
     sweeps: bool = True
     """Whether removing what is past retention is the store's own work, and not its engine's."""
 
 
-def _memory(_: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
-    return MemoryStore(now_us, retention_s, broom=broom)
+def memory(kind: type[MemoryStore] = MemoryStore) -> Opened:
+    """Opens stores of that kind in this process's memory."""
+    return lambda _, now_us, retention_s, broom: kind(now_us, retention_s, broom=broom)
 
 
-def _sqlite(folder: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
-    return SqliteStore(folder / "counterfoil.db", now_us, retention_s=retention_s, broom=broom, journal_key=JOURNAL_KEY)
+def sqlite(kind: type[SqliteStore] = SqliteStore) -> Opened:
+    """Opens stores of that kind on one file in the folder."""
+    return lambda folder, now_us, retention_s, broom: kind(
+        folder / "counterfoil.db", now_us, retention_s=retention_s, broom=broom, journal_key=JOURNAL_KEY
+    )
 
 
 class DynamoDb:
-    """Fresh tables on one emulator, which the session's fixture starts and ends."""
+    """Fresh tables on one emulator: the session's fixture's, or one of its own while `started` lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, emulated: Callable[[], AbstractContextManager[Emulator]]) -> None:
         self.running: Emulator | None = None
+        self._emulated = emulated
         self._numbers = itertools.count()
 
-    def opened(self, _: Path, now_us: NowUs, retention_s: int, __: bool) -> Store:
+    def opening(self, kind: type[DynamoDbStore] = DynamoDbStore) -> Opened:
+        """Opens stores of that kind on a fresh table."""
+
+        def opened(_: Path, now_us: NowUs, retention_s: int, __: bool) -> Store:
+            client, table = self.fresh_table()
+            return kind(client, table, now_us, retention_s=retention_s, deadline_s=PATIENCE_S)
+
+        return opened
+
+    def fresh_table(self, url: str | None = None) -> tuple[Any, str]:
+        """A patient client, straight or through a proxy at `url`, and a table that nobody else has."""
         assert self.running is not None
         table = f"counterfoils-{os.getpid()}-{next(self._numbers)}"
         self.running.create_table(table)
         once = {"mode": "standard", "total_max_attempts": 1}
-        client = self.running.client("dynamodb", retries=once, read_timeout=PATIENCE_S)
-        return DynamoDbStore(client, table, now_us, retention_s=retention_s, deadline_s=PATIENCE_S)
+        return self.running.client("dynamodb", url, retries=once, read_timeout=PATIENCE_S), table
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """An emulator of its own, in place of the session's."""
+        before = self.running
+        try:
+            with self._emulated() as self.running:
+                yield
+        finally:
+            self.running = before
 
 
-ON_THE_EMULATOR, ON_DYNAMODB_LOCAL = DynamoDb(), DynamoDb()
+ON_THE_EMULATOR, ON_DYNAMODB_LOCAL = DynamoDb(emulator.emulated), DynamoDb(dynamodb_local.local_dynamodb)
+
+
+def _dynamodb(name: str, tables: DynamoDb, missing: Callable[[], str | None]) -> Engine:
+    broken = {
+        "reads, then writes": tables.opening(DynamoDbReadsThenWrites),
+        "drops the condition": tables.opening(DynamoDbDropsTheCondition),
+    }
+    return Engine(name, tables.opening(), missing, tables.started, broken, keeps_limits=False, sweeps=False)
 
 
 ENGINES = (
-    Engine("memory", _memory),
-    Engine("sqlite", _sqlite),
-    Engine("dynamodb", ON_THE_EMULATOR.opened, emulator.missing, keeps_limits=False, sweeps=False),
-    *(
-        [Engine("dynamodb-local", ON_DYNAMODB_LOCAL.opened, dynamodb_local.missing, keeps_limits=False, sweeps=False)]
-        if dynamodb_local.is_wanted()
-        else []
+    Engine(
+        "memory",
+        memory(),
+        broken={"reads, then writes": memory(ReadsThenWrites), "drops the condition": memory(DropsTheCondition)},
     ),
+    Engine(
+        "sqlite",
+        sqlite(),
+        broken={"reads, then writes": sqlite(SqliteReadsThenWrites), "drops the condition": sqlite(SqliteDropsTheCondition)},
+    ),
+    _dynamodb("dynamodb", ON_THE_EMULATOR, emulator.missing),
+    *([_dynamodb("dynamodb-local", ON_DYNAMODB_LOCAL, dynamodb_local.missing)] if dynamodb_local.is_wanted() else []),
 )
 
 
