@@ -1,7 +1,6 @@
 """The DynamoDB store with a network between it and its table: lost answers, throttling, a broom that is late or early."""
 
 import asyncio
-import os
 import threading
 import time
 from collections import Counter
@@ -15,21 +14,17 @@ from infra.emulation.emulator import REGION, SDK_ENVIRONMENT, Emulator
 
 from counterfoil import aws_calls
 from counterfoil.entrypoints.aws_lambda import REQUEST_DEADLINE_S
-from counterfoil.model.counterfoil import CounterfoilRef, Redemption
+from counterfoil.model.counterfoil import Redemption
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits
 from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.wiring import system_now_us
 from tests.contract.claims import LIFETIME_US, MINE, kept, made
-from tests.contract.engines import PATIENCE_S
 from tests.support.clock import START_US, Clock
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.journal import mismatch
 from tests.support.parts import Parts, decoded, made_parts, reason
-
-PASSCODES = 200 if os.environ.get("CI") == "true" else 10
-REDEEMERS = 256
 
 
 @pytest.fixture
@@ -60,48 +55,6 @@ def test_the_emulator_refuses_a_lost_race(aws: Emulator, table: str) -> None:
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     assert caught.value.response["Item"] == item
-
-
-class ReadsThenWrites(DynamoDbStore):
-    """Broken on purpose: decides on what it read."""
-
-    async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Any:
-        found = await self.find(ref)
-        assert found is not None
-        if found.redemption is None:
-            await self._asked(
-                self._client.update_item,
-                Key={"pk": (self._item(found))["pk"]},
-                UpdateExpression="SET redemption_id = :id, redeemed_by = :by, redeemed_at_us = :at",
-                ExpressionAttributeValues={":id": {"S": redemption.redemption_id}, ":by": {"S": "b"}, ":at": {"N": "1"}},
-            )
-            return True
-        return False
-
-
-async def test_control_a_store_that_reads_then_writes_is_caught(aws: Emulator, table: str) -> None:
-    broken = ReadsThenWrites(aws.client("dynamodb"), table, Clock())
-    winners = 0
-    for number in range(5):
-        ref = await kept(broken, made(timestamp_us=START_US + number))
-        won = await asyncio.gather(*(broken.redeem(ref, Redemption(f"{each}", "b"), ATTEMPTS_MAX) for each in range(64)))
-        winners += sum(won)
-    assert winners > 5
-    await broken.close()
-
-
-@pytest.mark.slow
-async def test_256_redeemers_of_each_passcode_have_one_winner(aws: Emulator, table: str) -> None:
-    client = aws.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=PATIENCE_S)
-    store = DynamoDbStore(client, table, Clock(), deadline_s=PATIENCE_S)
-    refs = [await kept(store, made(timestamp_us=START_US + number)) for number in range(PASSCODES)]
-    for ref in refs:
-        redemptions = [Redemption(f"id-{number}", "backend") for number in range(REDEEMERS)]
-        outcomes = await asyncio.gather(*(store.redeem(ref, redemption, ATTEMPTS_MAX) for redemption in redemptions))
-        (winner,) = [redemption for redemption, outcome in zip(redemptions, outcomes, strict=True) if outcome.applied]
-        seen = {outcome.counterfoil.redemption for outcome in outcomes if outcome.counterfoil is not None}
-        assert seen == {winner}
-    await store.close()
 
 
 # -- answers that are lost --

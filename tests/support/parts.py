@@ -71,15 +71,20 @@ class Parts:
 def made_parts(folder: Path, *, store: Store | None = None, clock: Clock | None = None, **settings: Any) -> Parts:
     """A service over the given store (memory by default) with one credential of each role; limits are off by default."""
     clock = clock or Clock()
-    store = store or MemoryStore(clock)
-    keyset = KeysetEditor(folder / "keyset.json", clock, secrets.token_bytes)
-    keyset.new()
+    KeysetEditor(folder / "keyset.json", clock, secrets.token_bytes).new()
     credentials = CredentialEditor(folder / "credentials.json", clock, secrets.token_bytes)
     kept = {
         "issuer": credentials.create("the-issuer", Role.ISSUER, ("*",)),
         "validator": credentials.create("the-validator", Role.VALIDATOR),
         "operator": credentials.create("the-operator", Role.OPERATOR),
     }
+    return reopened_parts(folder, kept, store=store or MemoryStore(clock), clock=clock, **settings)
+
+
+def reopened_parts(folder: Path, kept: dict[str, str], *, store: Store, clock: Clock, **settings: Any) -> Parts:
+    """A service over the keyset and credentials that are in the folder already; `kept` are the credentials' secrets."""
+    keyset = KeysetEditor(folder / "keyset.json", clock, secrets.token_bytes)
+    credentials = CredentialEditor(folder / "credentials.json", clock, secrets.token_bytes)
     service = assembled(
         store=store,
         keys=KeysetFile(keyset.path),
@@ -99,3 +104,8 @@ def reason(response: Response) -> str:
     """The reason of a refusal; fails when the answer is none."""
     assert response.status == 409, (response.status, response.body)
     return str(decoded(response)["reason"])
+
+
+def heard(response: Response) -> str:
+    """The reason of a refusal; the status of every other answer."""
+    return str(decoded(response)["reason"]) if response.status == 409 else str(response.status)
