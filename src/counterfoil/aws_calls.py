@@ -8,6 +8,7 @@ The SDK is used without boto3's resource layer, which we do not need and which c
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 R = TypeVar("R")
 
@@ -68,6 +69,28 @@ def aws_client(service: str, region: str | None, endpoint: str | None) -> Any:
         tcp_keepalive=True,
     )
     return _session().create_client(service, endpoint_url=endpoint, config=config)
+
+
+class _AnswerCutOff(HTTPClientError):  # type: ignore[misc]  # the SDK has no types
+    fmt = "the answer was cut off"
+
+
+def whole_answers_only(client: Any) -> Any:
+    """The client; from now on it raises a BotoCoreError for an answer that is not all there.
+
+    The SDK takes a success whose body was cut off for an empty one: an item that is there would read as none, and a genuine
+    passcode be refused. No JSON object that is cut off is JSON, so reading it tells, also where the cut took the length away.
+    """
+    client.meta.events.register("before-parse", _check_whole, unique_id="counterfoil-whole-answers")
+    return client
+
+
+def _check_whole(response_dict: dict[str, Any], **_: Any) -> None:
+    try:
+        json.loads(response_dict["body"])
+    except ValueError:
+        # Not chained: the decoder's error holds the text.
+        raise _AnswerCutOff(error="not JSON") from None
 
 
 request_deadline_s: ContextVar[float | None] = ContextVar("request_deadline_s", default=None)

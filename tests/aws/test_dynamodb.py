@@ -86,6 +86,19 @@ async def test_a_redemption_whose_first_answer_is_lost_is_heard_as_accepted(aws:
         await store.close()
 
 
+async def test_a_read_whose_answer_is_cut_off_is_asked_again_and_then_unknown(aws: Emulator, table: str) -> None:
+    """The SDK takes a success without its body for an item that is not there."""
+    with fault_proxy(aws.url) as proxy:
+        store = _store(aws, table, Clock(), proxy.url)
+        ref = await kept(store)
+        proxy.fault_of = _once("truncated answer", b"DynamoDB_20120810.GetItem")
+        assert await store.find(ref) == made()
+        proxy.fault_of = lambda _: "truncated answer"
+        with pytest.raises(StoreUnavailable):
+            await store.find(ref)
+        await store.close()
+
+
 async def test_an_insert_whose_first_answer_is_lost_is_stored_once(aws: Emulator, table: str) -> None:
     with fault_proxy(aws.url) as proxy:
         store = _store(aws, table, Clock(), proxy.url)

@@ -8,7 +8,7 @@ from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemptio
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Inserted, Outcome, Store
-from counterfoil.stores import sqlite
+from counterfoil.stores import dynamodb, sqlite
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
@@ -59,6 +59,16 @@ class ForgetsTheRedemptionId(MemoryStore):
         outcome = await super().redeem(ref, redemption, attempts_max)
         if outcome.applied and outcome.counterfoil is not None:
             self._counterfoils[ref] = replace(outcome.counterfoil, redemption=BURNT)
+        return outcome
+
+
+class ForgetsTheRedemption(MemoryStore):
+    """Says that it is redeemed, and keeps nothing of it."""
+
+    async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
+        before = self._counterfoils[ref]
+        outcome = await super().redeem(ref, redemption, attempts_max)
+        self._counterfoils[ref] = before
         return outcome
 
 
@@ -140,3 +150,14 @@ class DynamoDbReadsThenWrites(DynamoDbDropsTheCondition):
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
         return await _refused_by_a_look(self, ref) or await super().redeem(ref, redemption, attempts_max)
+
+
+class DynamoDbForgetsItsWrites(DynamoDbStore):
+    """Takes its own write, whose answer was lost, for somebody else's."""
+
+    async def _sent(self, *arguments: Any) -> dict[str, Any]:
+        try:
+            return await super()._sent(*arguments)
+        except dynamodb._ConditionFailed as failed:
+            (failed.item or {}).pop("write_id", None)
+            raise

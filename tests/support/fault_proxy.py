@@ -1,6 +1,7 @@
-"""A proxy on loopback between an HTTP client and a server that loses what a test tells it to lose."""
+"""A proxy on loopback between an HTTP client and a server that loses, cuts and repeats what a test tells it to."""
 
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,16 +9,38 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["none", "lost request", "lost answer", "stalled answer"]
+Fault = Literal[
+    "none",
+    # Before the effect: the server never sees it.
+    "lost request",
+    "reset request",
+    # After the effect: the client does not see the (first) answer.
+    "lost answer",
+    "reset answer",
+    "stalled answer",
+    "truncated answer",
+    "duplicated request",
+]
+
+# SO_LINGER of no seconds: closing sends RST, and what was under way is gone.
+_RESET = struct.pack("ii", 1, 0)
+
+
+def _ignore(_: bytes, __: bytes) -> None:
+    """What happens to an answer that is not delivered when nobody asks."""
 
 
 @dataclass
 class FaultProxy:
-    """`fault_of` says what happens to a request, by its head and body."""
+    """`fault_of` says what happens to a request, by its head and body; `on_undelivered` sees the answers that are kept back."""
 
     url: str
     fault_of: Callable[[bytes], Fault] = lambda _: "none"
+    on_undelivered: Callable[[bytes, bytes], None] = _ignore
+    """Called with the request and its answer, from any thread, before the client can notice."""
     faults: list[Fault] = field(default_factory=list)
+    stall_s: float = 10
+    """How long a stalled answer is held before the connection ends."""
 
 
 @contextmanager
@@ -55,16 +78,31 @@ def _serve(client: socket.socket, address: tuple[str, int], proxy: FaultProxy, e
         while request := _message(client):
             fault = proxy.fault_of(request)
             proxy.faults.append(fault)
-            if fault == "lost request":
+            if fault.endswith("request") and fault != "duplicated request":
+                _hang_up(client, fault)
                 return
             server.sendall(request)
             answer = _message(server)
-            if fault == "lost answer":
-                return
-            if fault == "stalled answer":
-                ended.wait(10)
-                return
-            client.sendall(answer)
+            if fault == "none":
+                client.sendall(answer)
+                continue
+            proxy.on_undelivered(request, answer)
+            if fault == "duplicated request":
+                server.sendall(request)
+                client.sendall(_message(server))
+                continue
+            if fault == "truncated answer":
+                client.sendall(answer[: len(answer) // 2])
+            elif fault == "stalled answer":
+                ended.wait(proxy.stall_s)
+            _hang_up(client, fault)
+            return
+
+
+def _hang_up(client: socket.socket, fault: Fault) -> None:
+    """The block that holds the connection closes it."""
+    if fault.startswith("reset"):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def _message(source: socket.socket) -> bytes:
@@ -82,5 +120,8 @@ def _message(source: socket.socket) -> bytes:
         if name.lower() == b"content-length":
             length = int(value)
     while len(body) < length:
-        body += source.recv(65536)
+        part = source.recv(65536)
+        if not part:
+            return b""
+        body += part
     return head + b"\r\n\r\n" + body

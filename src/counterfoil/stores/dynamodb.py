@@ -21,7 +21,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
+from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable, whole_answers_only
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
@@ -65,7 +65,7 @@ class DynamoDbStore:
         tries: int = TRIES,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
-        self._client = client
+        self._client = whole_answers_only(client)
         self._table = table
         self._now_us = now_us
         self._retention_us = retention_s * MICROSECONDS_PER_S
