@@ -15,7 +15,6 @@ from counterfoil.api.http import Request
 from counterfoil.api.routes import v1_routes
 from counterfoil.core.judgement import ClockDisagrees
 from counterfoil.credentials.gateway_principals import GatewayPrincipals
-from counterfoil.model.principal import Role
 from counterfoil.model.verdict import Reason
 from counterfoil.ports.credentials import CredentialsUnavailable
 from counterfoil.ports.keys import KeysUnavailable
@@ -70,38 +69,7 @@ def test_seed_routes_are_off_unless_switched_on(tmp_path: Path) -> None:
     assert not paths & {"/generateOtp", "/validateOtp", "/invalidateOtp"}
 
 
-# -- who may call --
-
-
-async def test_every_route_refuses_every_caller_that_it_is_not_for(parts: Parts) -> None:
-    parts.credentials.create("gone", Role.VALIDATOR)
-    revoked = parts.credentials.create("revoked", Role.ISSUER, ("*",))
-    parts.credentials.revoke("revoked")
-    expired = parts.credentials.create("expired", Role.VALIDATOR, expires_at_us=parts.clock.now_us)
-    nobodies = {
-        b"": None,
-        b"garbage": b"garbage",
-        b"basic": b"Basic dXNlcjpwYXNz",
-        b"empty": b"Bearer ",
-        b"unknown": b"Bearer cfi_" + b"0" * 43,
-        b"revoked": b"Bearer " + revoked.encode(),
-        b"expired": b"Bearer " + expired.encode(),
-        b"two": f"Bearer {parts.secrets['issuer']}, Bearer {parts.secrets['validator']}".encode(),
-        b"non-ascii": "Bearer é".encode("latin-1"),
-    }
-    for method, path, operation in await _operations(parts):
-        roles = operation.get("x-roles")
-        if not roles:
-            assert operation["security"] == []
-            continue
-        for name, header in nobodies.items():
-            headers = {} if header is None else {b"authorization": header}
-            answer = await parts.ask(method, path, headers=headers)
-            assert (answer.status, decoded(answer)["code"]) == (401, "unauthenticated"), (path, name)
-            assert (b"www-authenticate", b"Bearer") in answer.headers
-        for role in ROLES:
-            answer = await parts.ask(method, path, role=role)
-            assert (answer.status == 403) is (role not in roles), (path, role)
+# -- who may call: all of it in tests/adversity/test_authorization.py --
 
 
 async def test_the_scheme_may_be_in_any_case(parts: Parts) -> None:
@@ -109,45 +77,7 @@ async def test_the_scheme_may_be_in_any_case(parts: Parts) -> None:
     assert (await parts.ask("POST", "/v1/passcodes", {"client_id": "c"}, headers={b"authorization": header})).status == 201
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "query"),
-    [
-        ("/v1/passcodes", {"client_id": "other-1"}, ""),
-        ("/v1/passcodes/revoke", {"client_id": "other-1", "timestamp": 1}, ""),
-        ("/generateOtp", None, "clientId=other-1"),
-        ("/invalidateOtp", None, "clientId=other-1&timestamp=1"),
-    ],
-)
-async def test_an_issuer_does_nothing_for_clients_that_it_does_not_cover(
-    parts: Parts, path: str, body: Any, query: str
-) -> None:
-    parts.secrets["narrow"] = parts.credentials.create("narrow", Role.ISSUER, ("shop-*",))
-    method = "DELETE" if path == "/invalidateOtp" else "POST"
-    answer = await parts.ask(method, path, body, query=query, role="narrow")
-    assert (answer.status, decoded(answer)["code"]) == (403, "forbidden")
-
-
-async def test_not_there_and_not_yours_are_the_same_answer(parts: Parts) -> None:
-    issued = await parts.issue()
-    parts.secrets["narrow"] = parts.credentials.create("narrow", Role.ISSUER, ("shop-*",))
-    answers = [
-        await parts.ask("POST", "/v1/passcodes/revoke", {"client_id": "1234", "timestamp": stamp}, role="narrow")
-        for stamp in (issued["timestamp"], issued["timestamp"] + 1)
-    ]
-    assert answers[0] == answers[1]
-
-
 # -- what is not a route or not a request --
-
-
-async def test_an_unknown_path_and_a_wrong_method_are_told_apart(parts: Parts) -> None:
-    missing = await parts.ask("GET", "/v2/passcodes")
-    assert (missing.status, decoded(missing)["code"]) == (404, "not_found")
-    for method, path, _ in await _operations(parts):
-        wrong = await parts.ask("PATCH", path)
-        assert (wrong.status, decoded(wrong)["code"]) == (405, "method_not_allowed")
-        allow = dict(wrong.headers)[b"allow"].decode()
-        assert method in allow.split(", ")
 
 
 @pytest.mark.parametrize(
