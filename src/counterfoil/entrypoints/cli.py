@@ -1,7 +1,6 @@
 """The command line: names, help and exit statuses. Each command is a room of its own and is loaded when it is called."""
 
 import sys
-import traceback
 from importlib import import_module
 from typing import Any
 
@@ -81,6 +80,7 @@ def group(ctx: click.Context) -> None:
 def main() -> None:
     """Runs the command line and exits with its status. Only a command that says so ends with 0 or 1."""
     from counterfoil.entrypoints import exits
+    from counterfoil.entrypoints.log_lines import told
 
     try:
         sys.exit(group.main(prog_name="counterfoil", standalone_mode=False))
@@ -94,7 +94,8 @@ def main() -> None:
     except Exception as error:
         status, message = exits.status_of(error)
         if status is None:
-            traceback.print_exc()
+            for line in told(error):
+                click.echo(line, err=True)
             status, message = exits.FAILED, "met an unforeseen error; what was asked for may have happened"
         click.echo(f"counterfoil: {message}", err=True)
         sys.exit(status)

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from counterfoil.entrypoints.log_lines import frames
 from counterfoil.model.verdict import Reason
 
 NAMESPACE = "Counterfoil"
@@ -27,7 +28,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
-            line["where"] = _frames(record.exc_info[2])
+            line["where"] = frames(record.exc_info[2])
         return json.dumps(line)
 
 
@@ -75,12 +76,3 @@ def log_json_lines(level: str) -> None:
 def _directive(dimensions: list[str], metrics: dict[str, str]) -> dict[str, Any]:
     units = [{"Name": name, "Unit": unit} for name, unit in metrics.items()]
     return {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": units}
-
-
-def _frames(trace: Any) -> list[str]:
-    frames = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return frames

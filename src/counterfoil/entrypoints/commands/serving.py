@@ -15,6 +15,7 @@ from counterfoil.credentials.credential_file import CredentialEditor
 from counterfoil.entrypoints.commands.dev_lines import LINES
 from counterfoil.entrypoints.commands.options import as_json, say, settings_from, show_json, with_settings
 from counterfoil.entrypoints.http_server import serve as serve_http
+from counterfoil.entrypoints.log_lines import LogLines
 from counterfoil.keys.keyset_file import KeysetEditor
 from counterfoil.model.principal import Role
 from counterfoil.settings import Settings
@@ -106,7 +107,9 @@ def _dev_names(role: Role) -> Iterator[str]:
 
 
 def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines())
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     # uvicorn tells its life at INFO; that it serves is said once, by us.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
