@@ -6,7 +6,7 @@ docs/settings.md is made from this file.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Settings:
     """How long a counterfoil is kept after its expiry, in seconds: so long can an acceptance be told again."""
     journal_retention_s: int = JOURNAL_RETENTION_S_DEFAULT
     """How long the journal of an SQLite store keeps an entry, in seconds; 90 days. Export what is to be kept for longer."""
-    service_context: str = ""
+    service_context: str = field(default="", repr=False)
     """Context bound at both ends and sent by nobody, as a JSON object of strings, such as `{"stage": "prod"}`."""
     issue_rate_per_s: float = 1000.0
     """Passcodes per second and client; 0 for no limit."""

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from counterfoil.model.invalid import Invalid
-from counterfoil.settings import load_settings
+from counterfoil.settings import Settings, load_settings
 from counterfoil.settings_page import settings_page
+from tests.support.parts import made_parts
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -86,3 +87,9 @@ def test_a_variable_that_breaks_a_rule_is_named(name: str, text: str, rule: str)
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
 def test_yes_and_no_are_true_and_false(text: str, value: Any) -> None:
     assert load_settings(None, {"COUNTERFOIL_SEED_ROUTES": text}).seed_routes is value
+
+
+def test_no_repr_shows_the_service_context(tmp_path: Path) -> None:
+    handlers = made_parts(tmp_path, service_context='{"stage": "canary"}').service.handlers
+    assert handlers.validation.service_context == {"stage": "canary"}
+    assert "canary" not in repr(handlers) + repr(Settings(service_context='{"stage": "canary"}'))

@@ -65,7 +65,7 @@ class Issuance:
     context_sealing: ContextSealing
     now_us: NowUs
     token_bytes: TokenBytes
-    service_context: Context | None = None
+    service_context: Context | None = field(default=None, repr=False)
     limits: IssueLimits | None = None
     own_keys: OwnKeys | None = None
     """Strict mode, when given: every passcode has a key of its own from the managed key."""

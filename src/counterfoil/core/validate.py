@@ -71,7 +71,7 @@ class Validation:
     keys: KeyProvider
     credentials: Credentials
     now_us: NowUs
-    service_context: Context | None = None
+    service_context: Context | None = field(default=None, repr=False)
     own_keys: OwnKeys | None = None
 
     async def validate(self, request: ValidationRequest, validator: Principal) -> Verdict:
