@@ -6,13 +6,17 @@ from urllib.parse import quote, quote_plus
 
 
 def spellings(secret: bytes) -> dict[str, bytes]:
-    """The secret raw, in hex, in base64 (both alphabets, all three offsets), URL-encoded, JSON-escaped and reversed."""
+    """The secret raw, in hex, in base64 (both alphabets, all three offsets), URL-, JSON- and Python-escaped, and reversed."""
     found = {
         "raw": secret,
         "hex": secret.hex().encode(),
         "HEX": secret.hex().upper().encode(),
         "reversed": secret[::-1],
         "reversed hex": secret.hex()[::-1].encode(),
+        "bytes of Python": repr(secret)[2:-1].encode(),
+        "url, bytes": quote(secret, safe="").encode(),
+        "URL, every byte": "".join(f"%{byte:02X}" for byte in secret).encode(),
+        "url, every byte": "".join(f"%{byte:02x}" for byte in secret).encode(),
     }
     for offset in range(3):
         for name, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
@@ -24,10 +28,18 @@ def spellings(secret: bytes) -> dict[str, bytes]:
         text = secret.decode()
     except UnicodeDecodeError:
         return found
-    found["url"] = quote(text, safe="").encode()
     found["form"] = quote_plus(text).encode()
     found["json"] = json.dumps(text)[1:-1].encode()
+    found["json, every character"] = "".join(f"\\u{unit:04x}" for unit in _utf16(text)).encode()
+    found["JSON, every character"] = "".join(f"\\u{unit:04X}" for unit in _utf16(text)).encode()
+    found["reversed text"] = text[::-1].encode()
+    found["text of Python"] = repr(text)[1:-1].encode()
     return found
+
+
+def _utf16(text: str) -> list[int]:
+    encoded = text.encode("utf-16-be")
+    return [int.from_bytes(encoded[at : at + 2], "big") for at in range(0, len(encoded), 2)]
 
 
 def leaks(haystacks: dict[str, bytes], secrets: dict[str, bytes]) -> list[str]:
