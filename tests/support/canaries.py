@@ -30,6 +30,7 @@ def spellings(secret: bytes) -> dict[str, bytes]:
         return found
     found["form"] = quote_plus(text).encode()
     found["json"] = json.dumps(text)[1:-1].encode()
+    found["json, not ASCII"] = json.dumps(text, ensure_ascii=False)[1:-1].encode()
     found["json, every character"] = "".join(f"\\u{unit:04x}" for unit in _utf16(text)).encode()
     found["JSON, every character"] = "".join(f"\\u{unit:04X}" for unit in _utf16(text)).encode()
     found["reversed text"] = text[::-1].encode()
