@@ -4,6 +4,12 @@ from collections.abc import Sequence
 
 from tests.adversity import crash_calls, crash_server, crash_store, crash_syscalls, faulty_disk, faulty_syscalls, power_loss
 from tests.adversity.campaign import Campaign
+from tests.adversity.forgeries import FORGERIES
+from tests.adversity.lockouts import WRONG_CONTEXTS
+from tests.adversity.network import LOST_ANSWERS
+from tests.adversity.network_to_dynamodb import LOST_STORE_ANSWERS
+from tests.adversity.races import RACES
+from tests.adversity.secrets_everywhere import SECRETS
 from tests.adversity.simulation.campaign import SIMULATION
 
 CAMPAIGNS: Sequence[Campaign] = (
@@ -15,6 +21,12 @@ CAMPAIGNS: Sequence[Campaign] = (
     power_loss.CAMPAIGN,
     faulty_disk.CAMPAIGN,
     faulty_syscalls.CAMPAIGN,
+    *RACES,
+    WRONG_CONTEXTS,
+    FORGERIES,
+    LOST_ANSWERS,
+    LOST_STORE_ANSWERS,
+    SECRETS,
 )
 
 

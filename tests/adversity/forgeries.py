@@ -62,5 +62,4 @@ FORGERIES = Campaign(
         "counts before it looks": lambda: _forge(SqliteCountsBeforeItLooks, 0, _CONTROL_CASES).counts["failures"],
     },
     per_chunk=50,
-    sources=("contract", "support"),
 )

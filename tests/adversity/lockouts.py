@@ -143,7 +143,6 @@ WRONG_CONTEXTS = Campaign(
         "drops the condition": lambda: _spend_attempts(SqliteDropsTheCondition, 0, _CONTROL_CASES).counts["failures"],
     },
     per_chunk=20,
-    sources=("contract", "support"),
 )
 
 if __name__ == "__main__":

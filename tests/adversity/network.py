@@ -164,5 +164,4 @@ LOST_ANSWERS = Campaign(
         "forgets the redemption": partial(_caught, ForgetsTheRedemption),
     },
     per_chunk=500,
-    sources=("support", "adversity/askers.py"),
 )

@@ -122,5 +122,4 @@ LOST_STORE_ANSWERS = Campaign(
     per_chunk=200,
     alone=True,
     missing=emulator.missing,
-    sources=("contract", "support"),
 )

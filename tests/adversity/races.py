@@ -156,7 +156,6 @@ def _campaign(name: str, engine: Engine, run: Callable[..., Figures], sound: Any
         per_chunk=100,
         alone=not engine.sweeps,
         missing=engine.missing,
-        sources=("contract", "support"),
     )
 
 

@@ -210,5 +210,4 @@ SECRETS = Campaign(
         **{f"prints it as {name}": partial(_prints, name) for name in spellings(b"canary")},
         "tracebacks with their words": _with_words,
     },
-    sources=("support", "adversity/error_paths.py"),
 )

@@ -17,7 +17,6 @@ from counterfoil.ports.store import Store
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
-from tests.support.journal import JOURNAL_KEY
 from tests.support.broken_stores import (
     DropsTheCondition,
     DynamoDbDropsTheCondition,
@@ -26,6 +25,7 @@ from tests.support.broken_stores import (
     SqliteDropsTheCondition,
     SqliteReadsThenWrites,
 )
+from tests.support.journal import JOURNAL_KEY
 
 PATIENCE_S = 240
 """How long a thousand calls at once may take: an emulator on a busy machine answers less than a hundred a second."""

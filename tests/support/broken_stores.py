@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Inserted, Outcome, Store
@@ -12,6 +13,7 @@ from counterfoil.stores import dynamodb, sqlite
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
+from tests.support.journal import mismatch
 
 BURNT = Redemption("burnt", "nobody")
 
@@ -75,9 +77,9 @@ class ForgetsTheRedemption(MemoryStore):
 class CountsWithoutEnd(MemoryStore):
     """Counts every mismatch and locks nothing."""
 
-    async def count_mismatch(self, ref: CounterfoilRef, *rest: Any) -> Outcome:
+    async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
         found = self._counterfoils[ref]
-        return self._changed(replace(found, attempts=found.attempts + 1), self._now_us())
+        return self._changed(replace(found, attempts=found.attempts + 1), self._now_us(), entry)
 
 
 class Overwrites(MemoryStore):
@@ -131,7 +133,7 @@ class SqliteCountsBeforeItLooks(SqliteStore):
     """Lets whoever names a passcode spend its attempts."""
 
     async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
-        await self.count_mismatch(ref, ATTEMPTS_MAX)
+        await self.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref))
         return await super().find(ref)
 
 
