@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
-from counterfoil.model.journal import Entry
+from counterfoil.model.journal import Entry, accepted
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Inserted, Outcome, Store
@@ -34,7 +34,7 @@ class DropsTheCondition(MemoryStore):
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
         now_us = self._now_us()
         changed = replace(self._counterfoils[ref], state=State.REDEEMED, redemption=redemption, redeemed_at_us=now_us)
-        return self._changed(changed, now_us)
+        return self._changed(changed, now_us, accepted(ref, redemption))
 
 
 class ReadsThenWrites(DropsTheCondition):
