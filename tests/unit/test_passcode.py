@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 
 import pytest
@@ -76,6 +77,14 @@ def test_the_spare_bits_of_the_last_digit_must_be_zero() -> None:
     for spare in range(1, 4):
         with pytest.raises(MalformedPasscode):
             parsed_passcode(TEXT[:-1] + alphabet[last + spare])
+
+
+def test_padding_in_place_of_digits_is_malformed() -> None:
+    """With the padding that decoding adds, one byte less would be well-formed base64 of the right length."""
+    digits = urlsafe_b64encode(PASSCODE.encoded()[:-1]).rstrip(b"=").decode()
+    for text in (f"cf1_{digits}=", f"cf1_{digits}", f"cf1_{digits}=="):
+        with pytest.raises(MalformedPasscode):
+            parsed_passcode(text)
 
 
 def test_every_changed_character_is_malformed_or_another_passcode() -> None:

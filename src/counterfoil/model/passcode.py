@@ -80,7 +80,10 @@ def parsed_passcode(text: str) -> Passcode:
     bits of base64 changed (CVE-2025-55000 in OpenBao is of that family), so nothing is trimmed and the decoded
     bytes must encode to `text` again.
     """
-    if len(text) != PASSCODE_CHARS or not text.startswith(PREFIX) or not text.isascii() or "+" in text or "/" in text:
+    if len(text) != PASSCODE_CHARS or not text.startswith(PREFIX) or not text.isascii():
+        raise MalformedPasscode
+    # The equals sign too: with the padding added below, one more would spell a passcode of a byte less.
+    if "+" in text or "/" in text or "=" in text:
         raise MalformedPasscode
     digits = text[len(PREFIX) :].translate(_STANDARD_ALPHABET) + _PADDING
     try:
