@@ -16,7 +16,7 @@ from infra.emulation.emulator import REGION, SDK_ENVIRONMENT, Emulator
 from counterfoil.api.http import Response
 from counterfoil.credentials.gateway_principals import GatewayPrincipals
 from counterfoil.entrypoints.aws_lambda import ROUTES, Function, made_function
-from counterfoil.entrypoints.lambda_events import request_of, response_of
+from counterfoil.entrypoints.lambda_events import NoRequest, request_of, response_of
 from counterfoil.entrypoints.lambda_log import JsonLines, MetricLines, log_json_lines
 from counterfoil.keys.aws_data_keys import KmsDataKeys
 from counterfoil.model.invalid import Invalid
@@ -418,6 +418,26 @@ def test_an_event_that_lacks_something_is_answered_all_the_same(
 def test_an_event_of_odd_parts_is_the_callers_mistake(functions: dict[str, Function], changed: dict[str, Any]) -> None:
     event = event_2("POST", "/v1/passcodes", "{}", {"content-type": "application/json"}, {}, "shop") | changed
     assert 400 <= functions["issue"].answered(event)["statusCode"] < 500
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": {}},
+        {"path": None},
+        {"path": "\ud800"},
+        {"httpMethod": []},
+        {"httpMethod": 1},
+        {"requestContext": {"requestId": []}},
+        {"requestContext": {"requestId": None}},
+        {"requestContext": {"requestId": "\ud800"}},
+    ],
+)
+def test_an_event_whose_names_are_no_texts_is_no_request(changed: dict[str, Any]) -> None:
+    event = event_1("POST", "/v1/passcodes", None, {}, {}, None)
+    request_of(event, "jwt")
+    with pytest.raises(NoRequest):
+        request_of(event | changed, "jwt")
 
 
 def test_a_rest_api_without_the_multi_value_maps_is_understood() -> None:

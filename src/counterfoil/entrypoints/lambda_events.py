@@ -43,6 +43,8 @@ def _request(event: Event, authorizer: Authorizer) -> Request:
     else:
         method, path, query = event["httpMethod"], event["path"], _query(event)
         headers = _joined(event)
+    # Whatever is not a text here, or has no UTF-8, would meet the api room where it raises for nobody.
+    "".join((method, path, context["requestId"])).encode()
     return Request(
         method=method,
         path=path,
