@@ -169,6 +169,9 @@ def test_a_new_epoch_forgets_the_material_of_every_earlier_key(keyset: KeysetEdi
         (lambda content: content.update(primary="00000000"), "not a valid"),
         (lambda content: content.update(keys=content["keys"] * 2), "not a valid"),
         (lambda content: content["keys"][0].update(material="c2hvcnQ="), "not a valid"),
+        (lambda content: content["keys"][0].update(material=""), "not a valid"),
+        (lambda content: (content.update(epoch=0), content["keys"][0].update(epoch=0)), "not a valid"),
+        (lambda content: (content.update(epoch=2**31), content["keys"][0].update(epoch=2**31)), "not a valid"),
         (lambda content: content["keys"][0].update(id="00"), "not a valid"),
         (lambda content: content["keys"][0].update(material="!"), "not a valid"),
         (lambda content: content.update(keys=[7]), "not a valid"),
@@ -295,6 +298,14 @@ def test_what_is_no_credential_cannot_be_changed(credentials: CredentialEditor) 
         lambda content: content["credentials"][0].update(role="king"),
         lambda content: content["credentials"][0].update(clients=["?"]),
         lambda content: content["credentials"][0]["secrets"][0].update(sha256="canary"),
+        lambda content: content["credentials"][0]["secrets"][0].update(sha256="00"),
+        # Each character would be a pattern, the last of them every client's.
+        lambda content: content["credentials"][0].update(clients="shop-*"),
+        lambda content: content["credentials"][0].update(passcodes_revoked="false"),
+        lambda content: content["credentials"][0].update(id="\ud800"),
+        lambda content: content["credentials"].append({**content["credentials"][0], "id": "canary"}),
+        lambda content: content["credentials"].append({**content["credentials"][0], "name": "canary"}),
+        lambda content: content.update(credentials=""),
     ],
 )
 async def test_a_credential_file_that_is_not_one_lets_nobody_in_and_refuses_nobody(

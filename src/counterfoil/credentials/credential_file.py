@@ -194,13 +194,18 @@ def _records(content: Any) -> tuple[CredentialRecord, ...]:
     try:
         if content["format"] != _FORMAT:
             raise PrivateFileProblem("the credential file has a format that this version does not know")
-        return tuple(_from_json(entry) for entry in content["credentials"])
+        entries = content["credentials"]
+        records = tuple(_from_json(entry) for entry in entries)
+        # One spelling, as for passcodes: a text for a list of patterns would be as many patterns as it has characters.
+        if [_as_json(record) for record in records] != entries or not _are_distinct(records):
+            raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the credential file is not valid") from None
+    return records
 
 
 def _from_json(entry: Any) -> CredentialRecord:
-    return CredentialRecord(
+    record = CredentialRecord(
         credential_id=str(entry["id"]),
         name=checked_credential_name(entry["name"]),
         role=Role(entry["role"]),
@@ -213,6 +218,18 @@ def _from_json(entry: Any) -> CredentialRecord:
             for secret in entry["secrets"]
         ),
     )
+    # An id that has no UTF-8 cannot stand in a tag.
+    record.credential_id.encode()
+    if any(len(secret.digest) != sha256().digest_size for secret in record.secrets):
+        raise ValueError
+    return record
+
+
+def _are_distinct(records: tuple[CredentialRecord, ...]) -> bool:
+    """Whether each name and each id is one record's: a second one could let back in whom the first keeps out."""
+    names = {record.name for record in records}
+    ids = {record.credential_id for record in records}
+    return len(names) == len(ids) == len(records)
 
 
 def _as_json(record: CredentialRecord) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from counterfoil.private_file import (
 )
 
 _FORMAT = 1
+# As in the settings: every store holds it.
+EPOCH_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def _keyset(content: Any) -> Keyset:
             journal_key=_journal_key(content["journal_key"]),
         )
         ids = [record.key_id for record in keyset.records]
-        if len(set(ids)) != len(ids) or keyset.primary_id not in keyset.usable:
+        if len(set(ids)) != len(ids) or keyset.primary_id not in keyset.usable or not 1 <= keyset.epoch <= EPOCH_MAX:
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the keyset file is not a valid keyset") from None
@@ -177,7 +179,8 @@ def _record(entry: Any) -> KeyRecord:
         created_at_us=int(entry["created_at_us"]),
         material=None if material is None else b64decode(material, validate=True),
     )
-    if len(record.key_id) != KEY_ID_BYTES or len(record.material or bytes(DATA_KEY_BYTES)) != DATA_KEY_BYTES:
+    # Held against None and not against false: an empty key is no retired one, and everybody knows it.
+    if len(record.key_id) != KEY_ID_BYTES or (record.material is not None and len(record.material) != DATA_KEY_BYTES):
         raise ValueError
     return record
 
