@@ -34,7 +34,7 @@ def read_private_json(path: Path) -> Any:
         raise PrivateFileProblem(f"{path} does not exist") from None
     except OSError as cause:
         raise PrivateFileProblem(f"{path} cannot be read: {cause.strerror}") from cause
-    except ValueError:
+    except (ValueError, RecursionError):
         # Not chained: the decoder's message quotes the text, and the text is secret.
         raise PrivateFileProblem(f"{path} is not valid JSON") from None
 

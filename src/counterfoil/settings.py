@@ -111,7 +111,7 @@ class Settings:
         try:
             # As pairs, so that a name twice is seen.
             pairs: Any = json.loads(self.service_context, object_pairs_hook=tuple)
-        except ValueError:
+        except (ValueError, RecursionError):
             pairs = None
         if not isinstance(pairs, tuple) or not all(isinstance(value, str) for _, value in pairs):
             raise Invalid("service_context", "must be a JSON object of strings")
@@ -182,7 +182,7 @@ def _in_file(config: Path) -> dict[str, Any]:
         raise Invalid("config", "names no file") from None
     except OSError as cause:
         raise Invalid("config", f"cannot be read: {cause.strerror}") from cause
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid("config", "is not a TOML file") from None
     section = content.get(_SECTION)
     if content.keys() != {_SECTION} or not isinstance(section, dict):

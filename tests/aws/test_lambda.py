@@ -286,6 +286,7 @@ async def test_a_subject_has_the_role_of_the_list() -> None:
     "entries",
     [
         "not json",
+        "[" * 5000,
         "{}",
         "[1]",
         '[{"subject": "jwt:a", "name": "a"}]',

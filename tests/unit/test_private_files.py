@@ -67,6 +67,14 @@ def test_what_is_no_readable_json_file_is_refused_without_showing_it(tmp_path: P
     assert caught.value.__suppress_context__
 
 
+def test_a_file_that_is_nested_too_deeply_is_refused_like_any_other_noise(tmp_path: Path) -> None:
+    path = tmp_path / "deep"
+    path.touch(0o600)
+    path.write_text("[" * 100_000)
+    with pytest.raises(PrivateFileProblem, match="not valid JSON"):
+        read_private_json(path)
+
+
 def test_replacing_leaves_one_file_that_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for number in range(3):

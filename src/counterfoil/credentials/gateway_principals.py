@@ -49,7 +49,7 @@ class GatewayPrincipals:
 def _entries(text: str) -> list[dict[str, Any]]:
     try:
         entries = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         entries = None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise Invalid(_FIELD, "must be a JSON array of objects")
