@@ -59,6 +59,11 @@ async def test_the_document_lists_every_route_and_no_other(parts: Parts) -> None
     assert documented == {(route.method, route.path) for route in parts.service.api.routes}
 
 
+async def test_the_document_says_of_itself_that_it_is_an_object(parts: Parts) -> None:
+    success = (await _document(parts))["paths"]["/openapi.json"]["get"]["responses"]["200"]
+    assert success["content"] == {"application/json": {"schema": {"type": "object"}}}
+
+
 async def test_the_document_names_every_reason(parts: Parts) -> None:
     document = (await parts.ask("GET", "/openapi.json")).body.decode()
     assert all(each.value in document for each in Reason)

@@ -93,7 +93,8 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.answer is not None:
         success["content"] = {"application/json": {"schema": _ref(route.answer)}}
     elif route.status == 200:
-        success["content"] = {route.content_type: {"schema": {"type": "string"}}}
+        of_type = "object" if route.content_type == "application/json" else "string"
+        success["content"] = {route.content_type: {"schema": {"type": of_type}}}
     responses: dict[str, Any] = {str(route.status): success}
     by_status: dict[int, list[ProblemKind]] = {}
     for kind in (*_general_problems(route), *route.problems):
