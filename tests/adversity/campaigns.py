@@ -4,13 +4,18 @@ from collections.abc import Sequence
 
 from tests.adversity import crash_calls, crash_server, crash_store, crash_syscalls, faulty_disk, faulty_syscalls, power_loss
 from tests.adversity.campaign import Campaign
+from tests.adversity.canonical_forms import CANONICAL_FORMS
 from tests.adversity.forgeries import FORGERIES
+from tests.adversity.fuzzing.campaigns import FUZZING
 from tests.adversity.lockouts import WRONG_CONTEXTS
+from tests.adversity.mutations import MUTATIONS
 from tests.adversity.network import LOST_ANSWERS
 from tests.adversity.network_to_dynamodb import LOST_STORE_ANSWERS
+from tests.adversity.openapi import OPENAPI
 from tests.adversity.races import RACES
 from tests.adversity.secrets_everywhere import SECRETS
 from tests.adversity.simulation.campaign import SIMULATION
+from tests.adversity.transaction_digests import TRANSACTION_DIGESTS
 
 CAMPAIGNS: Sequence[Campaign] = (
     SIMULATION,
@@ -26,6 +31,11 @@ CAMPAIGNS: Sequence[Campaign] = (
     FORGERIES,
     LOST_ANSWERS,
     LOST_STORE_ANSWERS,
+    *FUZZING,
+    OPENAPI,
+    MUTATIONS,
+    CANONICAL_FORMS,
+    TRANSACTION_DIGESTS,
     SECRETS,
 )
 

@@ -91,5 +91,4 @@ CANONICAL_FORMS = Campaign(
         "pairs are not sorted": partial(_caught, _as_it_came),
     },
     per_chunk=600_000,
-    sources=("tests/adversity/near_bindings.py", "tests/adversity/pairs.py"),
 )

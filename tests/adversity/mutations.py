@@ -150,5 +150,4 @@ MUTATIONS = Campaign(
         "client ids are folded": partial(_caught, ("counterfoil.api.handlers.checked_client_id", str.casefold)),
     },
     per_chunk=20_000,
-    sources=("tests/adversity/alterations.py", "tests/adversity/near_values.py", "tests/adversity/seeded_service.py"),
 )

@@ -82,5 +82,4 @@ TRANSACTION_DIGESTS = Campaign(
         "texts are normalised": partial(_caught, _normalised),
     },
     per_chunk=300_000,
-    sources=("tests/adversity/near_values.py", "tests/adversity/pairs.py"),
 )

@@ -31,7 +31,6 @@ def _campaign(target: Target) -> Campaign:
         # Starting takes some seconds, and a run gets better at it.
         per_chunk=500_000,
         missing=_missing,
-        sources=("tests/adversity/fuzzing", "tests/adversity/seeded_service.py"),
     )
 
 

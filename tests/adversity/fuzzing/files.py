@@ -17,6 +17,7 @@ from counterfoil.model.principal import Role
 from counterfoil.private_file import PrivateFileProblem, read_private_json
 from tests.adversity.fuzzing.target import Check, Target, hold, hold_silent
 from tests.support.clock import Clock
+from tests.support.journal import JOURNAL_KEY
 
 
 class RewrittenFile:
@@ -90,7 +91,7 @@ def _keyset_unmeasured(path: Path) -> Keyset:
             KeyRecord(bytes.fromhex(entry["id"]), entry["epoch"], entry["created_at_us"], b64decode(entry["material"]))
             for entry in content["keys"]
         )
-        keyset = Keyset(content["epoch"], bytes.fromhex(content["primary"]), records)
+        keyset = Keyset(content["epoch"], bytes.fromhex(content["primary"]), records, JOURNAL_KEY)
     except (LookupError, TypeError, ValueError, AttributeError):
         raise PrivateFileProblem("the keyset file is not a valid keyset") from None
     if keyset.primary_id not in keyset.usable:
