@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,12 +62,19 @@ def test_failures_of_every_chunk_are_told(tmp_path: Path) -> None:
     assert result.counts == {"failures": 3}
 
 
+def published() -> Any:
+    """The evidence that is committed; skipped before the first run at full size."""
+    if not TWIN.exists():
+        pytest.skip("no evidence is published yet: `make adversity` writes it")
+    return json.loads(TWIN.read_text())
+
+
 def test_the_page_says_what_its_twin_says() -> None:
-    assert PAGE.read_text() == page(json.loads(TWIN.read_text()))
+    assert page(published()) == PAGE.read_text()
 
 
 def test_the_evidence_is_of_every_campaign_at_full_size_without_a_failure() -> None:
-    twin = json.loads(TWIN.read_text())
+    twin = published()
     assert [(each["name"], each["cases"]) for each in twin["campaigns"]] == [
         (campaign.name, campaign.sizes.full) for campaign in CAMPAIGNS
     ]

@@ -34,12 +34,14 @@ def _credential_file() -> tuple[Path, Clock, str]:
     return path, clock, CredentialEditor(path, clock, Random(1).randbytes).create("the-validator", Role.VALIDATOR)
 
 
+_BEARER = b"Bearer " + _credential_file()[2].encode()
+
 TARGETS = (
     Target(
         "credential",
         "presented credentials",
         _credentials,
-        seeds=(b"Bearer " + _credential_file()[2].encode(), b"bearer  cfv_"),
+        seeds=(_BEARER, _BEARER + b" ", b" " + _BEARER, b"bearer  cfv_"),
         tokens=(b"Bearer ", b"bearer ", b"cfv_"),
         length_max=200,
         broken={"white space is trimmed": lambda: _credentials(bytes.strip)},

@@ -118,7 +118,7 @@ TARGETS = (
         "context",
         "contexts",
         _contexts,
-        seeds=(b'{"device_id":"d-9"}', '{"é":"\U0001f600","stage":""}'.encode(), b"{}"),
+        seeds=(b'{"device_id":"d-9"}', b'{"device_id":" d-9 "}', '{"é":"\U0001f600","stage":""}'.encode(), b"{}"),
         tokens=(b'{"', b'":"', b'","', b'"}', b'""', b"\\u00e9", b"\\ud83d\\ude00", b"null"),
         length_max=1500,
         broken={"values are trimmed": lambda: _contexts(_read_trimming)},
