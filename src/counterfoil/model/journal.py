@@ -9,7 +9,6 @@ An entry holds who and when, the verdict and the redemption id. It never holds a
 """
 
 import hmac
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,8 +21,6 @@ from counterfoil.model.verdict import Reason
 JOURNAL_KEY_BYTES = 32
 MAC_BYTES = 32
 _ENTRY_LABEL = b"counterfoil/journal/v1/entry"
-_ABSENT = 0xFFFFFFFF
-_LENGTH = struct.Struct(">I")
 
 
 class Event(StrEnum):
@@ -166,13 +163,8 @@ def verify(key: JournalKey, start: End, records: Iterable[Record], head: End, ch
 
 
 def _encoded(seq: int, at_us: int, entry: Entry) -> bytes:
-    """Every field with its length, so that no two entries have one encoding."""
+    """No two entries have one encoding: what callers choose stands behind its length, or at the end."""
     event, client_id, timestamp_us, by, reason, redemption_id = entry
-    parts = []
-    for value in (f"{seq} {at_us} {timestamp_us}", event, client_id, by, reason, redemption_id):
-        if value is None:
-            parts.append(_LENGTH.pack(_ABSENT))
-        else:
-            content = value.encode()
-            parts += (_LENGTH.pack(len(content)), content)
-    return b"".join(parts)
+    by_whom = f"{len(client_id)} {client_id} {len(by)} {by}"
+    last = "" if redemption_id is None else f" {redemption_id}"
+    return f"{seq} {at_us} {timestamp_us} {event} {reason} {by_whom}{last}".encode()
