@@ -86,6 +86,9 @@ def whole_answers_only(client: Any) -> Any:
 
 
 def _check_whole(response_dict: dict[str, Any], **_: Any) -> None:
+    if response_dict["status_code"] >= 300:
+        # An error stays the error that it is, whatever its body: a proxy's refusal is HTML.
+        return
     try:
         json.loads(response_dict["body"])
     except ValueError:

@@ -67,7 +67,7 @@ class Settings:
     retention_s: int = RETENTION_S_DEFAULT
     """How long a counterfoil is kept after its expiry, in seconds: so long can an acceptance be told again."""
     journal_retention_s: int = JOURNAL_RETENTION_S_DEFAULT
-    """How long the journal of an SQLite store keeps an entry, in seconds; 90 days. Export what is to be kept for longer."""
+    """How long the journal of an SQLite store keeps an entry, in seconds; 90 days. Of several processes the shortest counts."""
     service_context: str = field(default="", repr=False)
     """Context bound at both ends and sent by nobody, as a JSON object of strings, such as `{"stage": "prod"}`."""
     issue_rate_per_s: float = 1000.0

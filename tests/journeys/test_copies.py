@@ -193,3 +193,16 @@ def test_a_restore_that_is_killed_at_any_moment_leaves_a_store_or_a_refusal(depl
     line.succeed("restore", "copy.db")
     with deployment.serving():
         pass
+
+
+def test_another_deployments_copy_is_not_restored_and_bumps_nothing(
+    deployment: Deployment, line: CommandLine, tmp_path: Path
+) -> None:
+    other = made_deployment(tmp_path / "other")
+    with other.serving():
+        pass
+    before = (deployment.folder / "keyset.json").read_bytes()
+    done = line.run("restore", str(other.folder / "counterfoil.db"))
+    assert done.status == 2
+    assert "not of one deployment" in done.err
+    assert (deployment.folder / "keyset.json").read_bytes() == before

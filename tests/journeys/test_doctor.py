@@ -45,7 +45,7 @@ def test_a_healthy_set_up_has_no_problem_and_status_0(line: CommandLine) -> None
     done = line.succeed("doctor")
     assert {text.split()[0] for text in done.out.splitlines()} == {"ok"}
     looked_at = {finding["what"] for finding in line.succeed("doctor", "--json").json}
-    assert looked_at == {"settings", "folder", "keys", "credentials", "store", "durability", "clock"}
+    assert looked_at == {"settings", "folder", "keys", "credentials", "store", "journal", "durability", "clock"}
 
 
 def test_it_reads_the_durability_of_a_live_store(deployment: Deployment, line: CommandLine) -> None:
@@ -230,3 +230,10 @@ def test_no_secret_is_shown(deployment: Deployment, line: CommandLine) -> None:
     material = json.loads((deployment.folder / "keyset.json").read_text())["keys"][0]["material"]
     for secret in (material, deployment.issuer, deployment.validator):
         assert secret not in shown
+
+
+def test_a_journal_of_another_deployment_is_a_problem(deployment: Deployment, line: CommandLine, tmp_path: Path) -> None:
+    other = made_deployment(tmp_path / "other")
+    (other.folder / "keyset.json").replace(deployment.folder / "keyset.json")
+    assert _found(deployment)["journal"].level == "problem"
+    assert line.run("doctor").status == 1

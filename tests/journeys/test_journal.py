@@ -13,8 +13,10 @@ import apsw
 import pytest
 
 from counterfoil.model.counterfoil import CounterfoilRef, Redemption
-from counterfoil.model.journal import Entry, Event, JournalBroken, JournalKey
+from counterfoil.model.journal import Entry, Event, JournalBroken, JournalKey, Record
+from counterfoil.model.journal_check import checked_end, checked_record, verify
 from counterfoil.model.limits import ATTEMPTS_MAX
+from counterfoil.model.verdict import Reason
 from counterfoil.ports.store import StoreUnavailable, StoreUnfit
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_file import backup
@@ -40,7 +42,7 @@ async def written(path: Path) -> None:
     await store.redeem(refs[0], MINE, ATTEMPTS_MAX)
     await store.revoke(refs[1], revocation(refs[1]))
     await store.record(Entry(Event.REPLAYED, *refs[0], "backend", None, "id"))
-    await store.record(mismatch(refs[2]))
+    await store.record(Entry(Event.REFUSED, "1234", None, "backend", Reason.MALFORMED_PASSCODE, "id"))
     await store.close()
     with closing(apsw.Connection(str(path))) as connection:
         connection.pragma("journal_mode", "delete")
@@ -138,13 +140,151 @@ def journal_places(path: Path, whole: bytes) -> list[int]:
     return places
 
 
-async def test_a_service_does_not_start_on_an_end_that_is_missing_or_anothers(path: Path) -> None:
-    with pytest.raises(StoreUnfit, match="another deployment"):
-        SqliteStore(path, Clock(), journal_key=OTHER_KEY)
-    with closing(apsw.Connection(str(path))) as connection:
-        connection.execute("DELETE FROM journal_ends WHERE which = 'head'")
-    with pytest.raises(StoreUnfit, match="restore"):
+def test_every_value_of_another_type_is_found(path: Path) -> None:
+    """Also where the table was made anew, without the rules that keep types apart."""
+    whole = path.read_bytes()
+    missed = []
+    for change in (
+        "UPDATE loose SET timestamp_us = CAST(timestamp_us AS TEXT)",
+        "UPDATE loose SET at_us = CAST(at_us AS TEXT)",
+        "UPDATE loose SET timestamp_us = 'None' WHERE timestamp_us IS NULL",
+        "UPDATE loose SET client_id = CAST(client_id AS BLOB)",
+        "UPDATE loose SET client_id = 1234",
+        "UPDATE loose SET mac = hex(mac)",
+        "UPDATE loose SET mac = NULL",
+    ):
+        path.write_bytes(whole)
+        with closing(apsw.Connection(str(path))) as connection:
+            columns = 'seq, at_us, event, client_id, timestamp_us, "by", reason, redemption_id, mac'
+            connection.execute(f"CREATE TABLE loose ({columns}); INSERT INTO loose SELECT {columns} FROM journal; {change};")
+            rows: list[Any] = connection.execute("SELECT * FROM loose ORDER BY seq").fetchall()
+        try:
+            key_and_head = [checked_record(row) for row in rows]
+            verify(JOURNAL_KEY, _StandIn(path, key_and_head))
+            missed.append(change)
+        except JournalBroken:
+            pass
+        assert is_unfit(path)
+    assert missed == []
+
+
+class _StandIn:
+    """The ends of a file around other records."""
+
+    def __init__(self, path: Path, records: list[Record]) -> None:
+        with closing(apsw.Connection(str(path))) as connection:
+            rows: list[Any] = connection.execute("SELECT which, seq, mac, seal FROM journal_ends").fetchall()
+        ends = {which: checked_end(*end) for which, *end in rows}
+        self.start, self.records, self.head = ends["start"], records, ends["head"]
+
+
+def is_unfit(path: Path) -> bool:
+    """Whether a service refuses to start on it, and `journal verify` to call it whole."""
+    with pytest.raises(StoreUnfit):
         opened(path)
+    with pytest.raises((StoreUnfit, JournalBroken)):
+        verified_entries(path)
+    return True
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON journal BEGIN DELETE FROM journal WHERE client_id = 'victim'; END",
+        "CREATE VIEW v AS SELECT * FROM journal",
+        "CREATE INDEX i ON journal (client_id)",
+        "ALTER TABLE journal ADD COLUMN note TEXT",
+        "ALTER TABLE journal RENAME TO kept; CREATE VIEW journal AS SELECT * FROM kept",
+        "DELETE FROM journal_ends WHERE which = 'head'",
+        "DELETE FROM journal; DELETE FROM journal_ends",
+        "UPDATE journal_ends SET seal = mac",
+    ],
+)
+def test_what_somebody_put_into_the_file_or_took_out_keeps_a_service_from_starting(path: Path, planted: str) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(planted)
+    assert is_unfit(path)
+
+
+def test_a_service_does_not_start_on_anothers_journal(path: Path) -> None:
+    with pytest.raises(StoreUnfit, match="not of one deployment"):
+        SqliteStore(path, Clock(), journal_key=OTHER_KEY)
+
+
+# -- changed while a service writes --
+
+
+def cut_tail(seq: int) -> str:
+    return (
+        f"DELETE FROM journal WHERE seq > {seq};"
+        f"UPDATE journal_ends SET (seq, mac) = (SELECT seq, mac FROM journal WHERE seq = {seq}) WHERE which = 'head'"
+    )
+
+
+LAST_CHANGED = "UPDATE journal SET mac = zeroblob(32) WHERE seq = 4"
+
+
+@pytest.mark.parametrize("change", [cut_tail(2), "DELETE FROM journal_ends", LAST_CHANGED])
+async def test_a_service_does_not_build_upon_a_change(tmp_path: Path, change: str) -> None:
+    path, told = tmp_path / "counterfoil.db", []
+    store = opened(path, on_fatal=lambda: told.append(1))
+    for number in range(4):
+        await kept(store, made(timestamp_us=START_US + number))
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(change)
+    with pytest.raises(StoreUnavailable):
+        await kept(store, made(timestamp_us=START_US + 9))
+    assert told == [1]
+    await store.close()
+    assert is_found(path)
+
+
+async def test_a_head_of_before_put_back_with_its_seal_is_seen_by_who_wrote_since(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    store = opened(path)
+    for number in range(2):
+        await kept(store, made(timestamp_us=START_US + number))
+    with closing(apsw.Connection(str(path))) as connection:
+        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        await kept(store, made(timestamp_us=START_US + 2))
+        connection.execute("DELETE FROM journal WHERE seq > 2")
+        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+    with pytest.raises(StoreUnavailable):
+        await kept(store, made(timestamp_us=START_US + 9))
+    await store.close()
+
+
+async def test_a_trigger_planted_while_a_service_writes_does_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    store = opened(path)
+    await kept(store, made())
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("CREATE TRIGGER t AFTER INSERT ON journal BEGIN DELETE FROM journal WHERE client_id = 'victim'; END")
+        connection.execute(
+            "CREATE TRIGGER u AFTER UPDATE ON journal_ends BEGIN"
+            " UPDATE journal_ends SET seq = old.seq, mac = old.mac, seal = old.seal WHERE which = old.which; END"
+        )
+    await kept(store, made("victim"))
+    await store.close()
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("DROP TRIGGER t; DROP TRIGGER u")
+    assert [entry.client_id for entry in verified_entries(path)] == ["1234", "victim"]
+
+
+async def test_retention_removes_nothing_that_was_made_to_look_old(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "counterfoil.db"
+    store = opened(path)
+    for number in range(4):
+        await kept(store, made(timestamp_us=START_US + number))
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE journal SET at_us = 0 WHERE seq <= 2")
+    for number in range(4, 8):
+        await kept(store, made(timestamp_us=START_US + number))
+    assert "journal verify" in caplog.text
+    await store.close()
+    with closing(apsw.Connection(str(path))) as connection:
+        assert connection.execute("SELECT count(*) FROM journal").get == 8
+    assert is_found(path)
 
 
 # -- what the service does itself --

@@ -24,7 +24,7 @@ from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migra
 from tests.adversity.lossy_vfs import Fault, disk
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
-from tests.support.journal import JOURNAL_KEY
+from tests.support.journal import BEGIN_JOURNAL, JOURNAL_KEY, prepared
 from tests.support.load import Caller, connections
 from tests.support.service import made_deployment, unmeasured_environment
 
@@ -102,9 +102,9 @@ def test_a_store_whose_folder_cannot_be_synced_is_refused(tmp_path: Path, monkey
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     connection = open_durable(tmp_path / "counterfoil.db")
-    migrate(connection, [*MIGRATIONS, "CREATE TABLE later (x)"])
+    migrate(connection, [*MIGRATIONS, "CREATE TABLE later (x)"], begin_journal=BEGIN_JOURNAL)
     with pytest.raises(StoreUnfit, match="upgrade"):
-        migrate(connection)
+        migrate(connection, begin_journal=BEGIN_JOURNAL)
     connection.close()
     with pytest.raises(StoreUnfit, match="upgrade"):
         SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
@@ -115,7 +115,7 @@ async def test_an_older_schema_is_brought_up_to_date_with_its_rows(tmp_path: Pat
     ref = await kept(store)
     await store.close()
     connection = open_durable(tmp_path / "counterfoil.db")
-    migrate(connection, [*MIGRATIONS, "ALTER TABLE counterfoils ADD COLUMN note TEXT"])
+    migrate(connection, [*MIGRATIONS, "ALTER TABLE counterfoils ADD COLUMN note TEXT"], begin_journal=BEGIN_JOURNAL)
     assert connection.pragma("user_version") == len(MIGRATIONS) + 1
     assert connection.execute("SELECT client_id, note FROM counterfoils").fetchall() == [(ref.client_id, None)]
     connection.close()
@@ -124,10 +124,10 @@ async def test_an_older_schema_is_brought_up_to_date_with_its_rows(tmp_path: Pat
 def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
     connection = open_durable(tmp_path / "counterfoil.db")
     with pytest.raises(apsw.SQLError):
-        migrate(connection, [*MIGRATIONS, "CREATE TABLE half (x); CREATE TABLE half (x)"])
+        migrate(connection, [*MIGRATIONS, "CREATE TABLE half (x); CREATE TABLE half (x)"], begin_journal=BEGIN_JOURNAL)
     assert connection.pragma("user_version") == len(MIGRATIONS)
     assert not connection.execute("SELECT * FROM sqlite_schema WHERE name = 'half'").fetchall()
-    migrate(connection)
+    migrate(connection, begin_journal=BEGIN_JOURNAL)
     connection.close()
 
 
@@ -138,7 +138,7 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     def start() -> None:
         try:
             connection = open_durable(path)
-            migrate(connection)
+            migrate(connection, begin_journal=BEGIN_JOURNAL)
             connection.close()
         except BaseException as error:
             failures.append(error)
@@ -501,13 +501,13 @@ async def test_the_wal_stays_bounded_under_load(tmp_path: Path) -> None:
 async def test_a_reader_never_sees_what_is_not_committed(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     seen: list[int] = []
-    original = store._keep_house
+    original = store._end_transaction
 
     def looking(connection: apsw.Connection, writes: int) -> bool:
         seen.append(_count(store))
         return original(connection, writes)
 
-    store._writer._housekeeping = looking
+    store._writer._before_commit = looking
     await kept(store)
     assert seen[0] == 0
     assert _count(store) == 1
@@ -591,19 +591,19 @@ async def test_a_store_in_use_is_not_restored_over(tmp_path: Path) -> None:
     sqlite_file.LOCK_WAIT_S = 0.1
     try:
         with pytest.raises(StoreUnfit, match="stop the service"):
-            await asyncio.to_thread(restore, tmp_path / "copy.db", tmp_path / "counterfoil.db", bumps)
+            await asyncio.to_thread(restore, tmp_path / "copy.db", tmp_path / "counterfoil.db", prepared, bumps)
     finally:
         sqlite_file.LOCK_WAIT_S = original
     assert bumps.times == 0
     await store.close()
-    assert restore(tmp_path / "copy.db", tmp_path / "counterfoil.db", bumps) is not None
+    assert restore(tmp_path / "copy.db", tmp_path / "counterfoil.db", prepared, bumps) is not None
     assert bumps.times == 1
 
 
 def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_path: Path) -> None:
     target, copy = tmp_path / "counterfoil.db", tmp_path / "copy.db"
     connection = open_durable(copy)
-    migrate(connection)
+    migrate(connection, begin_journal=BEGIN_JOURNAL)
     sqlite_file.bind_to_epoch(connection, 1)
     connection.close()
     damaged = tmp_path / "damaged.db"
@@ -612,11 +612,11 @@ def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_pat
     damaged.write_bytes(content)
     bumps = Bumps()
     with pytest.raises((StoreUnfit, apsw.Error)):
-        restore(damaged, target, bumps)
+        restore(damaged, target, prepared, bumps)
     assert bumps.times == 0
     target.write_bytes(b"ruined" * 1000)
     refuse_if_open(target)
-    aside = restore(copy, target, lambda: 2)
+    aside = restore(copy, target, prepared, lambda: 2)
     assert aside is not None
     assert aside.read_bytes() == b"ruined" * 1000
     restored = open_durable(target)

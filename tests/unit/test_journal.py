@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.journal import End, Entry, Event, JournalBroken, JournalKey, Link, Record, parsed_checkpoint, verify
+from counterfoil.model.journal import End, Entry, Event, JournalBroken, JournalKey, Link, Record
+from counterfoil.model.journal_check import parsed_checkpoint, verify
 from counterfoil.model.verdict import Reason
 from counterfoil.wire.journal_lines import ExportedJournal, journal_lines
 
@@ -42,7 +43,7 @@ def written(key: JournalKey = KEY, first: bytes = b"f" * 32, entries: tuple[Entr
 
 def is_found(journal: Journal, checkpoint: Link | None = None) -> bool:
     try:
-        verify(KEY, journal.start, journal.records, journal.head, checkpoint)
+        verify(KEY, journal, checkpoint)
     except JournalBroken:
         return True
     return False
@@ -98,8 +99,8 @@ def tampered(journal: Journal) -> Iterator[tuple[str, Journal]]:
 
 def test_a_journal_as_it_was_written_is_verified() -> None:
     journal = written()
-    assert verify(KEY, journal.start, journal.records, journal.head) == len(ENTRIES)
-    assert verify(KEY, (empty := written(entries=())).start, (), empty.head) == 0
+    assert verify(KEY, journal) == len(ENTRIES)
+    assert verify(KEY, written(entries=())) == 0
 
 
 def test_every_change_is_found() -> None:
@@ -127,7 +128,7 @@ class WithoutNumbers(JournalKey):
 def test_control_a_weaker_chain_misses_a_change(broken: JournalKey) -> None:
     def is_missed(journal: Journal) -> bool:
         try:
-            verify(broken, journal.start, journal.records, journal.head)
+            verify(broken, journal)
         except JournalBroken:
             return False
         return True
@@ -160,10 +161,11 @@ def test_an_older_copy_is_whole_and_a_checkpoint_kept_elsewhere_finds_it() -> No
 
 def test_a_checkpoint_before_what_is_kept_is_said_to_be_too_old() -> None:
     journal = written()
-    pruned = KEY.start(Link(journal.records[1].seq, journal.records[1].mac))
-    assert verify(KEY, pruned, journal.records[2:], journal.head) == 4
-    with pytest.raises(JournalBroken, match="before what is kept"):
-        verify(KEY, pruned, journal.records[2:], journal.head, Link(1, journal.records[0].mac))
+    start = KEY.start(Link(journal.records[1].seq, journal.records[1].mac))
+    pruned = Journal(start, journal.records[2:], journal.head)
+    assert verify(KEY, pruned) == 4
+    with pytest.raises(Invalid, match="before what is kept"):
+        verify(KEY, pruned, Link(1, journal.records[0].mac))
 
 
 @pytest.mark.parametrize(
@@ -178,17 +180,12 @@ def test_a_checkpoint_has_one_spelling(text: str) -> None:
 
 
 def exported(journal: Journal) -> bytes:
-    return "".join(f"{line}\n" for line in journal_lines(journal.start, journal.records, journal.head)).encode()
+    return b"".join(journal_lines(journal))
 
 
 def problem_of_export(content: bytes) -> str | None:
     try:
-        lines = content.decode().splitlines(keepends=True)
-        read = ExportedJournal(lines)
-        records = list(read.records())
-        verify(KEY, read.start, records, read.head)
-    except UnicodeDecodeError:
-        return "not UTF-8"
+        verify(KEY, ExportedJournal(content.splitlines(keepends=True)))
     except JournalBroken as broken:
         return str(broken)
     return None

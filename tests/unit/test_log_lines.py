@@ -52,3 +52,17 @@ def test_a_record_with_an_exception_is_logged_without_its_words(formatted_before
     assert "ERROR name: it failed" in log.getvalue()
     assert "RuntimeError" in log.getvalue()
     assert CANARY not in log.getvalue()
+
+
+def test_a_message_of_several_lines_is_one_and_asyncios_words_of_an_error_are_left_out() -> None:
+    lines = LogLines()
+    ours = logging.LogRecord("counterfoil", logging.INFO, "", 0, "one\ntwo", None, None)
+    assert lines.format(ours).endswith("counterfoil: one | two")
+    theirs = logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved\nfuture: KeyError('canary')", None, None)
+    assert lines.format(theirs).endswith("asyncio: never retrieved")
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    error = KeyError("canary")
+    error.__cause__ = error
+    assert told(error) == ["KeyError, from"]

@@ -334,3 +334,23 @@ async def test_a_change_by_another_process_is_seen_at_the_next_call(credentials:
         secret = credentials.create(f"c{number}", Role.VALIDATOR)
         assert await file.principal(secret) is not None
     assert len(file.records()) == 30
+
+
+def test_a_keyset_of_a_version_without_a_journal_says_how_it_is_upgraded(keyset: KeysetEditor) -> None:
+    made = keyset.new()
+    content = json.loads(keyset.path.read_text())
+    del content["journal_key"]
+    keyset.path.write_text(json.dumps(content))
+    with pytest.raises(PrivateFileProblem, match="keyset upgrade"):
+        keyset.read()
+    upgraded = keyset.upgrade()
+    assert (upgraded.records, upgraded.primary_id) == (made.records, made.primary_id)
+    assert keyset.upgrade().journal_key.reveal() == upgraded.journal_key.reveal() == keyset.read().journal_key.reveal()
+
+
+@pytest.mark.parametrize("change", [{"epoch": "1"}, {"epoch": 1.0}, {"epoch": True}, {"format": 1.0}, {"note": "x"}])
+def test_a_keyset_has_one_spelling(keyset: KeysetEditor, change: dict[str, Any]) -> None:
+    keyset.new()
+    keyset.path.write_text(json.dumps(json.loads(keyset.path.read_text()) | change))
+    with pytest.raises(PrivateFileProblem):
+        keyset.read()

@@ -5,6 +5,7 @@ store, so that restoring the store cannot bring back a revoked credential. Recor
 the credential that issued it.
 """
 
+import json
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -197,11 +198,16 @@ def _records(content: Any) -> tuple[CredentialRecord, ...]:
         entries = content["credentials"]
         records = tuple(_from_json(entry) for entry in entries)
         # One spelling, as for passcodes: a text for a list of patterns would be as many patterns as it has characters.
-        if [_as_json(record) for record in records] != entries or not _are_distinct(records):
+        # As texts, since 1, 1.0 and true are equal as values.
+        if _text([_as_json(record) for record in records]) != _text(entries) or not _are_distinct(records):
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the credential file is not valid") from None
     return records
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, sort_keys=True)
 
 
 def _from_json(entry: Any) -> CredentialRecord:
@@ -226,10 +232,11 @@ def _from_json(entry: Any) -> CredentialRecord:
 
 
 def _are_distinct(records: tuple[CredentialRecord, ...]) -> bool:
-    """Whether each name and each id is one record's: a second one could let back in whom the first keeps out."""
+    """Whether each name, id and secret is one record's: a second one could let back in whom the first keeps out."""
     names = {record.name for record in records}
     ids = {record.credential_id for record in records}
-    return len(names) == len(ids) == len(records)
+    digests = [secret.digest for record in records for secret in record.secrets]
+    return len(names) == len(ids) == len(records) and len(set(digests)) == len(digests)
 
 
 def _as_json(record: CredentialRecord) -> dict[str, Any]:

@@ -25,11 +25,19 @@ class LogLines(logging.Formatter):
         record.exc_text = None
         return super().format(record)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """The message on one line; asyncio's second one shows an error with its words."""
+        first, *more = record.message.splitlines() or [""]
+        record.message = first if record.name == "asyncio" else " | ".join([first, *more])
+        return super().formatMessage(record)
+
 
 def told(error: BaseException | None) -> list[str]:
     """Lines for an exception and what led to it."""
-    lines = []
-    while error is not None:
+    lines: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         lines.append(f"{type(error).__name__}, from")
         lines += [f"  {frame}" for frame in frames(error.__traceback__)]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

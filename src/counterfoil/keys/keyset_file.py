@@ -7,6 +7,7 @@ A retired key stays as its id without material, so that the id is never given ou
 when keys are rotated or retired and when an epoch begins: the chain goes on.
 """
 
+import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,6 +125,14 @@ class KeysetEditor:
             forgotten = tuple(replace(record, material=None) for record in keyset.records)
             return self._write(self._with_fresh_primary(replace(keyset, epoch=keyset.epoch + 1, records=forgotten)))
 
+    def upgrade(self) -> Keyset:
+        """Adds what an earlier version's file lacks: the journal's key. A file that lacks nothing stays as it is."""
+        with exclusive(self.path):
+            content = read_private_json(self.path)
+            if isinstance(content, dict) and "journal_key" not in content:
+                content["journal_key"] = b64encode(self.token_bytes(JOURNAL_KEY_BYTES)).decode()
+            return self._write(_keyset(content))
+
     def read(self) -> Keyset:
         """The keyset as it is."""
         return _keyset(read_private_json(self.path))
@@ -150,6 +159,8 @@ def _keyset(content: Any) -> Keyset:
     try:
         if content["format"] != _FORMAT:
             raise PrivateFileProblem("the keyset file has a format that this version does not know")
+        if "journal_key" not in content:
+            raise PrivateFileProblem("the keyset file is of a version that kept no journal", "counterfoil keyset upgrade")
         keyset = Keyset(
             epoch=int(content["epoch"]),
             primary_id=bytes.fromhex(content["primary"]),
@@ -158,6 +169,9 @@ def _keyset(content: Any) -> Keyset:
         )
         ids = [record.key_id for record in keyset.records]
         if len(set(ids)) != len(ids) or keyset.primary_id not in keyset.usable or not 1 <= keyset.epoch <= EPOCH_MAX:
+            raise ValueError
+        # One spelling, as for passcodes; as texts, since 1, 1.0 and true are equal as values.
+        if json.dumps(_as_json(keyset), sort_keys=True) != json.dumps(content, sort_keys=True):
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise PrivateFileProblem("the keyset file is not a valid keyset") from None

@@ -2,20 +2,18 @@
 
 Each entry's MAC is keyed and covers the MAC before it, so an entry that is changed, removed, inserted or moved breaks the
 chain there. The two ends are sealed under labels of their own: the start (what comes before was removed by retention) and the
-head (nothing comes after), so that cutting either end shows too. What no chain can show is that the whole file is an older
-copy; a checkpoint, which is an entry's number and MAC kept elsewhere, shows that.
+head (nothing comes after), so that cutting either end shows too. What no chain can show is that all of it is an older copy,
+or a new one; a checkpoint, which is an entry's number and MAC kept elsewhere, shows that.
 
 An entry holds who and when, the verdict and the redemption id. It never holds a passcode, a context or a transaction.
 """
 
 import hmac
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
-from counterfoil.model.invalid import Invalid
 from counterfoil.model.verdict import Reason
 
 JOURNAL_KEY_BYTES = 32
@@ -24,7 +22,7 @@ _ENTRY_LABEL = b"counterfoil/journal/v1/entry"
 
 
 class Event(StrEnum):
-    """What an entry tells of. A revocation or an acceptance that is asked for again is told again."""
+    """What an entry tells of. An acceptance or a revocation that changes nothing any more is told all the same."""
 
     ISSUED = "issued"
     ACCEPTED = "accepted"
@@ -40,7 +38,7 @@ class Entry(NamedTuple):
     client_id: str
     timestamp_us: int | None
     by: str
-    """Who asked: the id of the issuing credential (a revocation with passcodes names it), else the credential's name."""
+    """Who asked: for an issue the credential's id, as its counterfoil keeps it; for all else the credential's name."""
     reason: Reason | None = None
     redemption_id: str | None = None
 
@@ -55,6 +53,10 @@ def accepted(ref: CounterfoilRef, redemption: Redemption) -> Entry:
     return Entry(Event.ACCEPTED, ref.client_id, ref.timestamp_us, redemption.principal, None, redemption.redemption_id)
 
 
+class JournalBroken(Exception):
+    """The journal is not what was written. The message says where it breaks, and quotes no entry."""
+
+
 class Link(NamedTuple):
     """A place in the chain: an entry's number and MAC. Number 0 comes before the first entry, and its MAC is random."""
 
@@ -66,20 +68,8 @@ class Link(NamedTuple):
         return f"{self.seq}:{self.mac.hex()}"
 
 
-def parsed_checkpoint(text: str) -> Link:
-    """The link that `spelled` wrote. Raises Invalid."""
-    seq, _, mac = text.partition(":")
-    try:
-        link = Link(int(seq), bytes.fromhex(mac))
-    except ValueError:
-        link = Link(0, b"")
-    if link.spelled() != text or len(link.mac) != MAC_BYTES:
-        raise Invalid("checkpoint", "must be NUMBER:MAC, as `journal verify` prints it")
-    return link
-
-
 class Record(NamedTuple):
-    """An entry in its place. `at_us` is the clock of the step that decided."""
+    """An entry in its place. `at_us` is the clock of the step that wrote it, which for a step with an effect decided it."""
 
     seq: int
     at_us: int
@@ -121,45 +111,26 @@ class JournalKey:
         content = b"counterfoil/journal/v1/" + end + b"/" + link.spelled().encode()
         return hmac.digest(self._key, content, "sha256")
 
-    def sealed_both(self, start: End, head: End) -> bool:
-        """Whether both ends were sealed with this key."""
-        seals = (self.start(start.link).seal, start.seal), (self.head(head.link).seal, head.seal)
-        return all(hmac.compare_digest(made, found) for made, found in seals)
+    def check_start(self, end: End) -> None:
+        """Raises JournalBroken unless it was sealed with this key, as a start."""
+        self._check(self.start(end.link), end)
 
+    def check_head(self, end: End) -> None:
+        """Raises JournalBroken unless it was sealed with this key, as a head."""
+        self._check(self.head(end.link), end)
 
-class JournalBroken(Exception):
-    """The journal is not what was written. The message says where it breaks, and quotes no entry."""
-
-
-def verify(key: JournalKey, start: End, records: Iterable[Record], head: End, checkpoint: Link | None = None) -> int:
-    """How many entries there are, every one as it was written. Raises JournalBroken.
-
-    1. Both ends were sealed with the key. 2. Every entry follows the one before it. 3. The last one is the head.
-    4. The checkpoint, when given, is one of the links.
-    """
-    if not key.sealed_both(start, head):
-        raise JournalBroken("an end of the journal is not sealed with this key")
-    link, is_checkpoint_seen = start.link, checkpoint in (None, start.link)
-    for record in records:
-        if record.seq != link.seq + 1:
-            raise JournalBroken(f"entry {link.seq + 1} is missing: entry {record.seq} follows entry {link.seq}")
-        made = key.next_link(link, record.at_us, record.entry)
-        if not hmac.compare_digest(made.mac, record.mac):
+    def check_next(self, before: Link, record: Record) -> Link:
+        """The record's link. Raises JournalBroken unless it follows `before`."""
+        if record.seq != before.seq + 1:
+            raise JournalBroken(f"entry {before.seq + 1} is missing: entry {record.seq} follows entry {before.seq}")
+        link = self.next_link(before, record.at_us, record.entry)
+        if not hmac.compare_digest(link.mac, record.mac):
             raise JournalBroken(f"entry {record.seq} is not what was written there, or not in its place")
-        link = made
-        is_checkpoint_seen = is_checkpoint_seen or link == checkpoint
-    if link != head.link:
-        raise JournalBroken(f"the journal ends with entry {link.seq}, and was written up to entry {head.link.seq}")
-    if not is_checkpoint_seen:
-        assert checkpoint is not None
-        if checkpoint.seq < start.link.seq:
-            raise JournalBroken(
-                "the checkpoint lies before what is kept: verify the export that holds it, and keep a newer one"
-            )
-        raise JournalBroken(
-            f"the checkpoint is not in this journal, which has {head.link.seq} entries: it is another one, or older"
-        )
-    return link.seq - start.link.seq
+        return link
+
+    def _check(self, made: End, found: End) -> None:
+        if not hmac.compare_digest(made.seal, found.seal):
+            raise JournalBroken("an end of the journal was not sealed with this key")
 
 
 def _encoded(seq: int, at_us: int, entry: Entry) -> bytes:

@@ -65,7 +65,7 @@ class _Batch(NamedTuple):
 class GroupCommit:
     """Runs write steps in shared transactions. After an I/O error it runs none any more.
 
-    `housekeeping` runs at the end of every transaction, with the number of steps in it, and now and then when idle; it
+    `before_commit` runs at the end of every transaction, with the number of steps in it, and now and then when idle; it
     says whether it has more to do. `on_rollback` forgets what steps remembered of a transaction that did not happen.
     `wait_for_lock_s` says how long the connection's busy handler is to wait for another process: not at all on an event loop.
     """
@@ -75,14 +75,14 @@ class GroupCommit:
         connection: apsw.Connection,
         *,
         waiting_max: int,
-        housekeeping: Callable[[apsw.Connection, int], bool],
+        before_commit: Callable[[apsw.Connection, int], bool],
         on_rollback: Callable[[], None],
         wait_for_lock_s: Callable[[float], None],
         on_fatal: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._waiting_max = waiting_max
-        self._housekeeping = housekeeping
+        self._before_commit = before_commit
         self._on_rollback = on_rollback
         self._wait_for_lock_s = wait_for_lock_s
         self._on_fatal = on_fatal
@@ -174,7 +174,7 @@ class GroupCommit:
     def _written(self, waiting: list[_Waiting]) -> list[Any]:
         """The results of the statements, inside an open transaction."""
         results = [step(self._connection) for step, _ in waiting]
-        self._more_to_do = self._housekeeping(self._connection, len(waiting))
+        self._more_to_do = self._before_commit(self._connection, len(waiting))
         return results
 
     def _work(self) -> None:
@@ -220,9 +220,9 @@ class GroupCommit:
         self._pass_turn()
 
     def _committed(self, batch: _Batch) -> list[Any]:
-        if self._failure is not None:
-            raise self._failure
         try:
+            if self._failure is not None:
+                raise self._failure
             if batch.failure is not None:
                 raise batch.failure
             results = batch.results

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
-from counterfoil.model.journal import MAC_BYTES, Entry, JournalKey, accepted, issued
+from counterfoil.model.journal import Entry, JournalKey, accepted, issued
 from counterfoil.model.limits import (
     CLOCK_TOLERANCE_US,
     JOURNAL_RETENTION_S_DEFAULT,
@@ -26,8 +26,8 @@ from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
-from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, migrate, open_durable, open_reader
-from counterfoil.stores.sqlite_journal import SqliteJournal
+from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, open_durable, open_reader
+from counterfoil.stores.sqlite_journal import SqliteJournal, prepare
 
 WAITING_MAX_DEFAULT = 4096
 # The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
@@ -106,9 +106,8 @@ class SqliteStore:
         self._usage: dict[str, Usage] = {}
         self._patience = Patience()
         writer = open_durable(path, self._patience)
-        migrate(writer)
+        self._journal = SqliteJournal(journal_key, prepare(writer, journal_key, token_bytes))
         bind_to_epoch(writer, epoch)
-        self._journal = SqliteJournal(writer, journal_key, lambda: token_bytes(MAC_BYTES))
         self.durability = durability(writer)
         self._writer_connection = writer
         self._readers = local()
@@ -119,7 +118,7 @@ class SqliteStore:
         self._writer = GroupCommit(
             writer,
             waiting_max=waiting_max,
-            housekeeping=self._keep_house,
+            before_commit=self._end_transaction,
             on_rollback=self._forget_transaction,
             wait_for_lock_s=self._patience.set,
             on_fatal=on_fatal,
@@ -218,7 +217,7 @@ class SqliteStore:
             usage = self._usage[client_id] = Usage.decoded(*row)
         return usage
 
-    def _keep_house(self, connection: apsw.Connection, writes: int) -> bool:
+    def _end_transaction(self, connection: apsw.Connection, writes: int) -> bool:
         """Writes accounts and journal, and lets the broom take a few rows whose retention is over; says if more are left."""
         self._journal.append_noted(connection)
         for client_id, usage in self._usage.items():

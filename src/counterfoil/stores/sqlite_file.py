@@ -81,6 +81,7 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_handler(patience or Patience())
+        _distrust(connection)
         application_id = connection.pragma("application_id")
         if application_id not in (0, APPLICATION_ID):
             raise StoreUnfit(f"{path} is an SQLite file, but not a Counterfoil store")
@@ -93,7 +94,7 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
         # Reading opens the WAL, which makes the file. SQLite syncs its name with the first commit, but takes no notice when
         # that fails, and a WAL without a name takes every answer with it when the power fails.
         connection.pragma("schema_version")
-        sync_directory(path.parent)
+        sync_directory(path.resolve().parent)
     except OSError as cause:
         raise StoreUnfit(f"{path.parent} cannot be synced: {cause.strerror}") from cause
     except apsw.NotADBError as cause:
@@ -124,6 +125,7 @@ def open_reader(path: Path) -> apsw.Connection:
     """A connection that only reads. Readers never wait for the writer."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(250)
+    _distrust(connection)
     connection.pragma("query_only", 1)
     return connection
 
@@ -136,7 +138,13 @@ def durability(connection: apsw.Connection) -> dict[str, str | int]:
     }
 
 
-def migrate(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+JOURNAL_VERSION = 2
+"""The migration that makes the journal's tables; they are empty at no time after it."""
+
+
+def migrate(
+    connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS, *, begin_journal: Callable[[apsw.Connection], None]
+) -> None:
     """Brings the schema up to date, each version in a transaction. Refuses a file from a newer Counterfoil."""
     while (version := schema_version(connection)) < len(migrations):
         connection.execute("BEGIN IMMEDIATE")
@@ -144,6 +152,8 @@ def migrate(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS)
             # Another process may have done it while this one waited for the lock.
             if schema_version(connection) == version:
                 connection.execute(migrations[version])
+                if version + 1 == JOURNAL_VERSION:
+                    begin_journal(connection)
                 connection.execute(f"PRAGMA user_version = {version + 1}; PRAGMA application_id = {APPLICATION_ID}")
             connection.execute("COMMIT")
         except BaseException:
@@ -152,6 +162,30 @@ def migrate(connection: apsw.Connection, migrations: Sequence[str] = MIGRATIONS)
             raise
     if version > len(migrations):
         raise StoreUnfit(f"the store has schema version {version}; this Counterfoil knows {len(migrations)}: upgrade it")
+
+
+def check_schema(connection: apsw.Connection) -> None:
+    """Raises StoreUnfit unless the file has the tables that the migrations make, and nothing beside them.
+
+    A trigger or a view that somebody else put there could change or hide what is written.
+    """
+    with closing(apsw.Connection(":memory:")) as empty:
+        for migration in MIGRATIONS:
+            empty.execute(migration)
+        expected = empty.execute(_SCHEMA).fetchall()
+    if connection.execute(_SCHEMA).fetchall() != expected:
+        raise StoreUnfit("the store's tables are not those of this version, or somebody added to them: `restore` a copy")
+
+
+_SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY name"
+
+
+def _distrust(connection: apsw.Connection) -> None:
+    """Has SQLite run nothing that stands in the file: whoever can write it must not have the service act for them."""
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
 
 
 def schema_version(connection: apsw.Connection) -> int:
@@ -192,10 +226,13 @@ def backup(source: Path, target: Path) -> None:
     _sync_file(target)
 
 
-def restore(copy: Path, target: Path, bumped_epoch: Callable[[], int]) -> Path | None:
+def restore(
+    copy: Path, target: Path, prepare: Callable[[apsw.Connection], object], bumped_epoch: Callable[[], int]
+) -> Path | None:
     """Puts a copy in the store's place, marked with a new epoch; gives the path at which the old store is kept.
 
-    Nobody may have the store open. The epoch is bumped once the copy has proved sound and before it takes the store's
+    Nobody may have the store open. `prepare` brings the copy up to date, and raises StoreUnfit when it is another
+    deployment's. The epoch is bumped once the copy has proved sound and before it takes the store's
     place: a crash in between leaves a store that refuses to start until `restore` is run again, never one that forgets
     redemptions. Raises StoreUnfit; the store and the epoch are then as they were.
     """
@@ -207,7 +244,7 @@ def restore(copy: Path, target: Path, bumped_epoch: Callable[[], int]) -> Path |
         with closing(_open_existing(staged)) as connection:
             if not _is_sound(connection):
                 raise StoreUnfit(f"{copy} is damaged")
-            migrate(connection)
+            prepare(connection)
             connection.execute("UPDATE deployment SET value = ? WHERE name = 'epoch'", (bumped_epoch(),))
         _sync_file(staged)
         kept = _kept_aside(target) if target.exists() else None

@@ -1,8 +1,10 @@
 """The journal's rows in an SQLite store: appended in the transaction of what they tell of, pruned from the start.
 
-One chain per file, whoever writes to it: its head is read in the transaction that moves it.
+One chain per file, whoever writes to it: its head is read in the transaction that moves it. Nothing that stands in the file is
+trusted on the way: a head that this key did not seal is not built upon, and an entry that does not fit is not removed.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,36 +12,64 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from counterfoil.model.journal import End, Entry, Event, JournalBroken, JournalKey, Link, Record
-from counterfoil.model.verdict import Reason
+from counterfoil.model.journal import MAC_BYTES, End, Entry, JournalBroken, JournalKey, Link, Record
+from counterfoil.model.journal_check import checked_end, checked_record
+from counterfoil.ports.ambient import TokenBytes
 from counterfoil.ports.store import StoreUnfit
-from counterfoil.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, open_reader, schema_version
+from counterfoil.stores.sqlite_file import APPLICATION_ID, check_schema, migrate, open_reader
 
-_APPEND = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_RECORDS = 'SELECT seq, at_us, event, client_id, timestamp_us, "by", reason, redemption_id, mac FROM journal ORDER BY seq'
-_OLDEST = "SELECT seq, at_us, mac FROM journal ORDER BY seq LIMIT ?"
+_log = logging.getLogger(__name__)
+
+_COLUMNS = 'seq, at_us, event, client_id, timestamp_us, "by", reason, redemption_id, mac'
+_APPEND = f"INSERT INTO journal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RECORDS = f"SELECT {_COLUMNS} FROM journal ORDER BY seq"
 _CUT = "DELETE FROM journal WHERE seq <= ?"
+_MAC_OF = "SELECT mac FROM journal WHERE seq = ?"
 _END = "SELECT seq, mac, seal FROM journal_ends WHERE which = ?"
 _MOVE_END = """
-    INSERT INTO journal_ends VALUES (?, ?, ?, ?)
+    INSERT INTO journal_ends (which, seq, mac, seal) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET seq = excluded.seq, mac = excluded.mac, seal = excluded.seal"""
-_IS_NEW = "SELECT NOT EXISTS (SELECT 1 FROM journal_ends) AND NOT EXISTS (SELECT 1 FROM journal)"
+
+
+def journal_beginning(key: JournalKey, first_mac: Callable[[], bytes]) -> Callable[[apsw.Connection], None]:
+    """What the migration that makes the journal's tables does in its own transaction: a file without ends is damaged."""
+
+    def begin(connection: apsw.Connection) -> None:
+        link = Link(0, first_mac())
+        _move_end(connection, "start", key.start(link))
+        _move_end(connection, "head", key.head(link))
+
+    return begin
+
+
+def prepare(connection: apsw.Connection, key: JournalKey, token_bytes: TokenBytes) -> Link:
+    """Brings a file up to date and gives its journal's head. Raises StoreUnfit: of another version, deployment or hand."""
+    migrate(connection, begin_journal=journal_beginning(key, lambda: token_bytes(MAC_BYTES)))
+    check_schema(connection)
+    return check_ends(connection, key)
+
+
+def check_ends(connection: apsw.Connection, key: JournalKey) -> Link:
+    """The head's link. Raises StoreUnfit when an end is missing, or was not sealed with this key."""
+    try:
+        key.check_start(_end(connection, "start"))
+        head = _end(connection, "head")
+        key.check_head(head)
+    except (JournalBroken, UnicodeDecodeError) as broken:
+        says = broken if isinstance(broken, JournalBroken) else "an end of the journal is not what was written there"
+        raise StoreUnfit(f"{says}: store and keyset are not of one deployment, or the store was changed") from None
+    return head.link
 
 
 class SqliteJournal:
     """The chain of one file, for the connection that writes it. It begins and ends no transaction."""
 
-    def __init__(self, connection: apsw.Connection, key: JournalKey, first_mac: Callable[[], bytes]) -> None:
-        """Begins the chain of a file that has none. Raises StoreUnfit when the file's was not written with this key."""
+    def __init__(self, key: JournalKey, head: Link) -> None:
         self._key = key
         self._noted: list[tuple[int, Entry]] = []
-        _begin(connection, key, first_mac)
-        try:
-            start, head = _ends(connection)
-        except JournalBroken as broken:
-            raise StoreUnfit(f"{broken}; restore the store from a copy") from None
-        if not key.sealed_both(start, head):
-            raise StoreUnfit("the store's journal was not written with this keyset: one of the two is another deployment's")
+        # What stood there when this process last wrote, and before that: it must never be gone again.
+        self._seen = self._seen_before = head
+        self._is_prunable = True
 
     def note(self, at_us: int, entry: Entry) -> None:
         """To be appended at the end of this transaction."""
@@ -48,14 +78,14 @@ class SqliteJournal:
     def forget_noted(self) -> None:
         """The transaction did not happen."""
         self._noted.clear()
+        self._seen = self._seen_before
 
     def append_noted(self, connection: apsw.Connection) -> None:
-        """Writes what was noted behind the head as this transaction finds it."""
+        """Writes what was noted behind the head that is there. Raises JournalBroken rather than build upon a change."""
         if not self._noted:
             return
-        head = _end(connection, "head")
-        assert head is not None
-        link, rows = head.link, []
+        link, rows = self._head(connection), []
+        self._seen_before = link
         for at_us, entry in self._noted:
             link = self._key.next_link(link, at_us, entry)
             event, client_id, timestamp_us, by, reason, redemption_id = entry
@@ -63,18 +93,45 @@ class SqliteJournal:
         connection.executemany(_APPEND, rows)
         _move_end(connection, "head", self._key.head(link))
         self._noted.clear()
+        self._seen = link
 
     def prune(self, connection: apsw.Connection, before_us: int, most: int) -> bool:
-        """Removes entries older than `before_us` from the start, `most` at most; says if it had to stop there."""
-        last, count = None, 0
-        for seq, at_us, mac in connection.execute(_OLDEST, (most,)):
-            if at_us >= before_us:
-                break
-            last, count = Link(seq, mac), count + 1
-        if last is not None:
-            connection.execute(_CUT, (last.seq,))
-            _move_end(connection, "start", self._key.start(last))
+        """Removes entries older than `before_us` from the start, `most` at most; says if there may be more.
+
+        Only what follows from the start by its MACs is removed: a sealed start behind entries that were changed would hide it.
+        """
+        if not self._is_prunable:
+            return False
+        try:
+            start = _end(connection, "start")
+            last, count = start.link, 0
+            for row in connection.execute(f"{_RECORDS} LIMIT ?", (most,)):
+                record = checked_record(row)
+                if record.at_us >= before_us:
+                    break
+                last, count = self._key.check_next(last, record), count + 1
+            if count:
+                self._key.check_start(start)
+                connection.execute(_CUT, (last.seq,))
+                _move_end(connection, "start", self._key.start(last))
+        except (JournalBroken, UnicodeDecodeError):
+            self._is_prunable = False
+            _log.critical(
+                "the journal is not what was written, so nothing is removed from it; run `counterfoil journal verify`"
+            )
+            return False
         return count == most
+
+    def _head(self, connection: apsw.Connection) -> Link:
+        """The head, unless it is one that nobody with the key left there."""
+        head = _end(connection, "head")
+        self._key.check_head(head)
+        seq, mac = self._seen
+        found: Any = connection.execute(_MAC_OF, (seq,)).fetchone()
+        is_pruned = found is None and _end(connection, "start").link.seq >= seq
+        if head.link.seq < seq or not (is_pruned or (found is not None and found[0] == mac)):
+            raise JournalBroken("what this process has written into the journal is not there any more")
+        return head.link
 
 
 class StoredJournal(NamedTuple):
@@ -87,55 +144,33 @@ class StoredJournal(NamedTuple):
 
 @contextmanager
 def stored_journal(path: Path) -> Iterator[StoredJournal]:
-    """The journal in that file, while services write on. Raises StoreUnfit, and JournalBroken when it cannot be read."""
+    """The journal in that file, while services write on. Raises StoreUnfit; JournalBroken when it is not what was written."""
     if not path.is_file():
         raise StoreUnfit(f"{path} does not exist")
     try:
         with closing(open_reader(path)) as connection:
-            if connection.pragma("application_id") != APPLICATION_ID or schema_version(connection) != len(MIGRATIONS):
-                raise StoreUnfit(f"{path} is not a store of this version: start the service on it once, or upgrade")
+            if connection.pragma("application_id") != APPLICATION_ID:
+                raise StoreUnfit(f"{path} is not a Counterfoil store")
             connection.execute("BEGIN")
-            start, head = _ends(connection)
-            yield StoredJournal(start, _records(connection), head)
+            check_schema(connection)
+            yield StoredJournal(_end(connection, "start"), _records(connection), _end(connection, "head"))
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError) as error:
+        raise JournalBroken(f"the file cannot be read: {type(error).__name__}") from None
     except apsw.Error as error:
-        raise JournalBroken(f"the file cannot be read: {type(error).__name__}") from error
-
-
-def _begin(connection: apsw.Connection, key: JournalKey, first_mac: Callable[[], bytes]) -> None:
-    # Under the write lock: two processes that start on a new file must not begin two chains.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute(_IS_NEW).get:
-            link = Link(0, first_mac())
-            _move_end(connection, "start", key.start(link))
-            _move_end(connection, "head", key.head(link))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        # Locked, no descriptor left, no right to: that says nothing of the journal.
+        raise StoreUnfit(f"{path} cannot be read now: {type(error).__name__}") from error
 
 
 def _records(connection: apsw.Connection) -> Iterator[Record]:
-    try:
-        for seq, at_us, event, client_id, timestamp_us, by, reason, redemption_id, mac in connection.execute(_RECORDS):
-            told = Entry(Event(event), client_id, timestamp_us, by, None if reason is None else Reason(reason), redemption_id)
-            yield Record(seq, at_us, told, mac)
-    except ValueError:
-        # An event or a reason that does not exist, or text that is not UTF-8.
-        raise JournalBroken("an entry is not what was written there") from None
+    for row in connection.execute(_RECORDS):
+        yield checked_record(row)
 
 
-def _ends(connection: apsw.Connection) -> tuple[End, End]:
-    start, head = _end(connection, "start"), _end(connection, "head")
-    if start is None or head is None:
-        raise JournalBroken("an end of the journal is missing")
-    return start, head
-
-
-def _end(connection: apsw.Connection, which: str) -> End | None:
+def _end(connection: apsw.Connection, which: str) -> End:
     row: Any = connection.execute(_END, (which,)).fetchone()
-    return None if row is None else End(Link(row[0], row[1]), row[2])
+    if row is None:
+        raise JournalBroken("an end of the journal is missing")
+    return checked_end(*row)
 
 
 def _move_end(connection: apsw.Connection, which: str, end: End) -> None:

@@ -12,45 +12,44 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from counterfoil.model.journal import End, Entry, Event, JournalBroken, Link, Record
-from counterfoil.model.verdict import Reason
+from counterfoil.model.journal import End, JournalBroken, Record
+from counterfoil.model.journal_check import Journal, checked_end, checked_record
 
 _NOT_OURS = "a line is not what an export of the journal has there"
 
 
-def journal_lines(start: End, records: Iterable[Record], head: End) -> Iterator[str]:
-    """The lines, without their ends."""
-    yield _spelled({"start": _end_fields(start)})
-    for record in records:
+def journal_lines(journal: Journal) -> Iterator[bytes]:
+    """The lines, in UTF-8, with their ends."""
+    yield _spelled({"start": _end_fields(journal.start)})
+    for record in journal.records:
         yield _spelled(_record_fields(record))
-    yield _spelled({"head": _end_fields(head)})
+    yield _spelled({"head": _end_fields(journal.head)})
 
 
 class ExportedJournal:
-    """A journal read from an export. `head` is known once `records` have been read. Everything may raise JournalBroken."""
+    """A journal read from the lines of an export, once: `head` is the line after the last of `records`."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = iter(lines)
-        self.start = _end("start", next(self._lines, ""))
-        self._last = next(self._lines, "")
-        self._head: End | None = None
+        self._last = b""
+        self.start = _end("start", next(self._lines, b""))
 
+    @property
     def records(self) -> Iterator[Record]:
-        """Every entry; one line is read ahead, since the last is the head."""
+        """Every entry. One line is read ahead: the last one is no entry."""
+        self._last = next(self._lines, b"")
         for line in self._lines:
             yield _record(self._last)
             self._last = line
-        self._head = _end("head", self._last)
 
     @property
     def head(self) -> End:
-        """The last line."""
-        assert self._head is not None
-        return self._head
+        """What the last line says."""
+        return _end("head", self._last)
 
 
-def _spelled(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+def _spelled(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _end_fields(end: End) -> dict[str, Any]:
@@ -72,27 +71,26 @@ def _record_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def _end(which: str, line: str) -> End:
+def _end(which: str, line: bytes) -> End:
     try:
         fields = json.loads(line)[which]
-        end = End(Link(fields["seq"], bytes.fromhex(fields["mac"])), bytes.fromhex(fields["seal"]))
-    except (ValueError, KeyError, TypeError):
+        end = checked_end(fields["seq"], bytes.fromhex(fields["mac"]), bytes.fromhex(fields["seal"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise JournalBroken(_NOT_OURS) from None
-    if _spelled({which: _end_fields(end)}) + "\n" != line:
+    if _spelled({which: _end_fields(end)}) != line:
         raise JournalBroken(_NOT_OURS)
     return end
 
 
-def _record(line: str) -> Record:
+def _record(line: bytes) -> Record:
     try:
         fields = json.loads(line)
-        reason = None if fields["reason"] is None else Reason(fields["reason"])
-        entry = Entry(
-            Event(fields["event"]), fields["client_id"], fields["timestamp"], fields["by"], reason, fields["redemption_id"]
-        )
-        record = Record(fields["seq"], fields["at"], entry, bytes.fromhex(fields["mac"]))
-    except (ValueError, KeyError, TypeError):
+        record = checked_record([*(fields[name] for name in _FIELDS), bytes.fromhex(fields["mac"])])
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise JournalBroken(_NOT_OURS) from None
-    if _spelled(_record_fields(record)) + "\n" != line:
+    if _spelled(_record_fields(record)) != line:
         raise JournalBroken(_NOT_OURS)
     return record
+
+
+_FIELDS = ("seq", "at", "event", "client_id", "timestamp", "by", "reason", "redemption_id")

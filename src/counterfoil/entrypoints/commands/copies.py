@@ -8,7 +8,7 @@ import rich_click as click
 from counterfoil.entrypoints.commands.options import say, settings_from, with_settings
 from counterfoil.keys.keyset_file import KeysetEditor
 from counterfoil.keys.open_keys import keyset_path
-from counterfoil.stores import sqlite_file
+from counterfoil.stores import sqlite_file, sqlite_journal
 from counterfoil.stores.open_store import sqlite_path
 from counterfoil.wiring import system_now_us
 
@@ -38,8 +38,13 @@ def restore(copy: Path, config: Path | None, data: Path | None) -> None:
     settings = settings_from(config, data)
     editor = KeysetEditor(keyset_path(settings.keys_url), system_now_us, secrets.token_bytes)
     # Before anything else: without the keyset there is no epoch to bump, and the copy would un-redeem.
-    editor.read()
-    kept = sqlite_file.restore(copy, sqlite_path(settings.store_url), lambda: editor.bump_epoch().epoch)
+    journal_key = editor.read().journal_key
+    kept = sqlite_file.restore(
+        copy,
+        sqlite_path(settings.store_url),
+        lambda connection: sqlite_journal.prepare(connection, journal_key, secrets.token_bytes),
+        lambda: editor.bump_epoch().epoch,
+    )
     say(f"restored; epoch {editor.read().epoch} has begun and every earlier passcode is dead")
     if kept is not None:
         say(f"the store that was there is kept as {kept}, until you remove it")

@@ -15,15 +15,19 @@ from counterfoil.credentials.credential_file import CredentialEditor
 from counterfoil.entrypoints.commands.options import as_json, settings_from, show_json, with_settings
 from counterfoil.entrypoints.exits import DONE, REFUSED
 from counterfoil.entrypoints.http_server import refuse_clear_text
-from counterfoil.keys.keyset_file import KeysetEditor
+from counterfoil.keys.keyset_file import Keyset, KeysetEditor
 from counterfoil.keys.open_keys import keyset_path
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import JournalBroken
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S
 from counterfoil.model.principal import Role
+from counterfoil.ports.store import StoreUnfit
 from counterfoil.private_file import PrivateFileProblem
 from counterfoil.settings import Settings
 from counterfoil.stores.inspect_sqlite import Inspection, inspected
 from counterfoil.stores.open_store import sqlite_path
+from counterfoil.stores.sqlite_file import MIGRATIONS
+from counterfoil.stores.sqlite_journal import stored_journal
 from counterfoil.wiring import system_now_us
 
 _DAY_US = 86_400 * MICROSECONDS_PER_S
@@ -173,15 +177,32 @@ def _store(settings: Settings, _: int) -> Iterator[Finding]:
         return
     if inspection.mode & 0o077:
         yield Finding("store", "problem", f"{inspection.path} is open to other users", f"chmod 600 {inspection.path}")
-    epoch = _epoch(settings)
-    if epoch is not None and inspection.epoch not in (None, epoch):
-        says = f"is of epoch {inspection.epoch}, the keyset of epoch {epoch}: one of them is a copy that was put back by hand"
+    keyset = _keyset(settings)
+    if keyset is not None and inspection.epoch not in (None, keyset.epoch):
+        says = f"is of epoch {inspection.epoch}, the keyset of epoch {keyset.epoch}: one of them is a copy put back by hand"
         yield Finding("store", "problem", says, "counterfoil restore COPY")
         return
     yield Finding("store", "ok", f"schema {inspection.schema_version}, {inspection.rows} counterfoils, sound")
+    yield from _journal(settings, inspection)
     yield Finding(
         "durability", "ok", f"journal_mode {inspection.journal_mode}; the service sets synchronous=FULL and reads it back"
     )
+
+
+def _journal(settings: Settings, inspection: Inspection) -> Iterator[Finding]:
+    """Its ends alone: `journal verify` walks all of it."""
+    keyset = _keyset(settings)
+    if keyset is None or inspection.schema_version != len(MIGRATIONS):
+        return
+    try:
+        with stored_journal(inspection.path) as found:
+            keyset.journal_key.check_start(found.start)
+            keyset.journal_key.check_head(found.head)
+            entries = found.head.link.seq - found.start.link.seq
+    except (JournalBroken, StoreUnfit) as problem:
+        yield Finding("journal", "problem", str(problem), "counterfoil journal verify")
+        return
+    yield Finding("journal", "ok", f"{entries} entries between its ends, which this keyset sealed")
 
 
 def _clock(settings: Settings, now_us: int) -> Iterator[Finding]:
@@ -212,9 +233,9 @@ def _newest_us(settings: Settings) -> int | None:
     return inspection.newest_us if inspection else None
 
 
-def _epoch(settings: Settings) -> int | None:
-    """The keyset's epoch; None when `_keys` has said what is wrong with the keyset."""
+def _keyset(settings: Settings) -> Keyset | None:
+    """The keyset; None when `_keys` has said what is wrong with it."""
     try:
-        return KeysetEditor(keyset_path(settings.keys_url), system_now_us, secrets.token_bytes).read().epoch
+        return KeysetEditor(keyset_path(settings.keys_url), system_now_us, secrets.token_bytes).read()
     except (PrivateFileProblem, Invalid):
         return None

@@ -1,6 +1,7 @@
 """The journal: verified against its key, and exported. Services may go on writing meanwhile."""
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import rich_click as click
 from counterfoil.entrypoints.commands.options import as_json, say, settings_from, show_json, with_settings
 from counterfoil.keys.keyset_file import KeysetFile
 from counterfoil.keys.open_keys import keyset_path
-from counterfoil.model.journal import End, JournalBroken, Record, parsed_checkpoint, verify
+from counterfoil.model.journal import JournalBroken
+from counterfoil.model.journal_check import Journal, parsed_checkpoint, verify
 from counterfoil.settings import Settings
 from counterfoil.stores.open_store import sqlite_path
 from counterfoil.stores.sqlite_journal import stored_journal
@@ -43,18 +45,17 @@ def verify_journal(checkpoint: str | None, export: Path | None, config: Path | N
     key = KeysetFile(keyset_path(settings.keys_url)).keyset().journal_key
     try:
         with _opened(settings, export) as found:
-            start, records, head = found
-            entries = verify(key, start, records, head, kept)
+            entries, head = verify(key, found, kept), found.head.link.spelled()
     except JournalBroken as broken:
         if as_json:
             show_json({"verified": False, "problem": str(broken)})
         say(f"the journal is NOT as it was written: {broken}")
         raise SystemExit(_BROKEN) from None
     if as_json:
-        show_json({"verified": True, "entries": entries, "checkpoint": head.link.spelled()})
+        show_json({"verified": True, "entries": entries, "checkpoint": head})
         return
     say(f"{entries} entries, each as it was written; the checkpoint to keep elsewhere:")
-    click.echo(head.link.spelled())
+    click.echo(head)
 
 
 @journal.command("export")
@@ -65,21 +66,15 @@ def export_journal(config: Path | None, data: Path | None) -> None:
     Example: counterfoil journal export --data my-counterfoil > journal-2026-11.jsonl
     """
     with stored_journal(sqlite_path(settings_from(config, data).store_url)) as found:
-        for line in journal_lines(found.start, found.records, found.head):
-            click.echo(line)
+        # Bytes: an export is UTF-8 whatever the terminal is.
+        sys.stdout.buffer.writelines(journal_lines(found))
 
 
 @contextmanager
-def _opened(settings: Settings, export: Path | None) -> Iterator[tuple[End, Iterable[Record], End]]:
+def _opened(settings: Settings, export: Path | None) -> Iterator[Journal]:
     if export is None:
         with stored_journal(sqlite_path(settings.store_url)) as found:
             yield found
         return
-    # Line ends as they stand: a changed one is a change. The head is the last line, so the entries are read twice.
-    with export.open(newline="\n") as lines:
-        whole = ExportedJournal(lines)
-        for _ in whole.records():
-            pass
-    with export.open(newline="\n") as lines:
-        again = ExportedJournal(lines)
-        yield again.start, again.records(), whole.head
+    with export.open("rb") as lines:
+        yield ExportedJournal(lines)

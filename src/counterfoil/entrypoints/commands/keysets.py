@@ -48,6 +48,17 @@ def rotate(config: Path | None, data: Path | None) -> None:
     say(f"key {rotated.primary_id.hex()} seals from now on")
 
 
+@keyset.command()
+@with_settings
+def upgrade(config: Path | None, data: Path | None) -> None:
+    """Add what an earlier version's keyset lacks. A keyset that lacks nothing stays as it is.
+
+    Example: counterfoil keyset upgrade --data my-counterfoil
+    """
+    editor_for(config, data).upgrade()
+    say("the keyset is what this version needs")
+
+
 @keyset.command("list")
 @with_settings
 @as_json
