@@ -74,7 +74,7 @@ def statements() -> Iterator[str]:
             yield f"UPDATE journal SET {column} = {column} || 'x' WHERE seq = {seq}"
         for column in ("reason", "redemption_id"):
             yield f"UPDATE journal SET {column} = CASE WHEN {column} IS NULL THEN 'expired' END WHERE seq = {seq}"
-        yield f"UPDATE journal SET timestamp_us = NULL WHERE seq = {seq}"
+        yield f"UPDATE journal SET timestamp_us = CASE WHEN timestamp_us IS NULL THEN 0 END WHERE seq = {seq}"
         yield f"UPDATE journal SET mac = zeroblob(32) WHERE seq = {seq}"
         yield f"DELETE FROM journal WHERE seq = {seq}"
         yield f"DELETE FROM journal WHERE seq >= {seq}"
