@@ -217,7 +217,7 @@ class _Asked:
         return cls(request.client_id, timestamp_us, Redemption(request.redemption_id, validator.name))
 
     def entry(self, verdict: Verdict) -> Entry:
-        """The journal's entry of a verdict that no write made: a refusal, or an acceptance told again."""
+        """The journal's entry of a refusal, or of an acceptance told again; the acceptance itself is the store's to tell."""
         event, reason = (Event.REFUSED, verdict.reason) if isinstance(verdict, Refused) else (Event.REPLAYED, None)
         by, redemption_id = self.redemption.principal, self.redemption.redemption_id
         return Entry(event, self.client_id, self.timestamp_us, by, reason, redemption_id)

@@ -64,7 +64,7 @@ class Store(Protocol):
         """issued → revoked, iff it is issued, expired or not."""
 
     async def record(self, entry: Entry) -> None:
-        """Puts a decision into the journal that changed no counterfoil."""
+        """Puts into the journal what was decided without one of the steps above."""
 
     async def check_ready(self) -> None:
         """Returns when the store would take a write now; raises StoreUnavailable otherwise."""
