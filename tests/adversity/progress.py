@@ -22,6 +22,7 @@ from tests.adversity.campaign import FAILURES_KEPT, Campaign, Figures
 
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / ".adversity"
+DIGEST_CHARS = 16
 _SERVICE = "src"
 Say = Callable[[str], None]
 
@@ -166,7 +167,7 @@ def _result(campaign: Campaign, cases: int, chunks: Sequence[dict[str, Any]], fo
         result.seconds += chunk["seconds"]
         result.failures += chunk["failures"][: FAILURES_KEPT - len(result.failures)]
         if chunk["digest"]:
-            result.digests.append(chunk["digest"][:16])
+            result.digests.append(chunk["digest"][:DIGEST_CHARS])
         for name, count in chunk["counts"].items():
             result.counts[name] = result.counts.get(name, 0) + count
     result.controls = {name: _read(_note(folder, name))["caught"] for name in campaign.controls}

@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.adversity.campaign import Campaign, Figures, Sizes
-from tests.adversity.campaigns import CAMPAIGNS
-from tests.adversity.evidence import PAGE, TWIN, page
+from tests.adversity.campaigns import CAMPAIGNS, campaign_named
+from tests.adversity.evidence import PAGE, TWIN, as_twin, page
+from tests.adversity.evidence_check import NAME, check
 from tests.adversity.progress import Result, played
 
 SIZES = Sizes(25, 5, 1)
@@ -62,6 +64,15 @@ def test_failures_of_every_chunk_are_told(tmp_path: Path) -> None:
     result = play(campaign(run), tmp_path)
     assert result.failures == ["case 0", "case 10", "case 20"]
     assert result.counts == {"failures": 3}
+
+
+@pytest.mark.slow
+def test_what_is_recorded_is_compared_with_what_is_played_again(tmp_path: Path) -> None:
+    result = played(campaign_named(NAME), 150, 1, lambda _: None, tmp_path, ThreadPoolExecutor)
+    twin = as_twin([result])
+    assert check(twin, Random(1)) == 0
+    twin["campaigns"][0]["digests"][0] = "0" * 16
+    assert check(twin, Random(1)) == 1
 
 
 def published() -> Any:
