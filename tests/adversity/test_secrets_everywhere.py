@@ -43,6 +43,7 @@ def _standing(deployment: Deployment) -> dict[str, bytes]:
     return {
         "canary": CANARY.encode(),
         "data key": keys.primary.material,
+        "journal key": keys.journal_key.reveal(),
         **{role: getattr(deployment, role).encode() for role in ("issuer", "validator", "operator")},
     }
 
@@ -77,6 +78,14 @@ _COMMANDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("keyset", "rotate"): [_CUT],
     ("keyset", "list"): [_CUT, ("--config", "bad.toml")],
     ("keyset", "retire"): [("00000000", *_CUT), ("xyz", "--data", "data")],
+    ("keyset", "upgrade"): [_CUT],
+    ("journal", "verify"): [
+        _CUT,
+        ("--export", "bad.json", "--data", "data"),
+        ("--export", "credential", "--data", "data"),
+        ("--checkpoint", CANARY, "--data", "data"),
+    ],
+    ("journal", "export"): [_CUT, ("--config", "bad.toml")],
     ("backup",): [("copy.db", *_CUT)],
     ("restore",): [("bad.json", *_CUT), ("bad.json", "--data", "data")],
     ("doctor",): [_CUT, ("--config", "bad.toml")],
