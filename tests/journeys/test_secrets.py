@@ -12,6 +12,8 @@ import apsw
 import pytest
 
 from counterfoil.keys.keyset_file import KeysetEditor
+from counterfoil.model.journal import MAC_BYTES
+from counterfoil.stores.sqlite_journal import journal_beginning
 from counterfoil.wiring import system_now_us
 from tests.support.canaries import leaks, spellings
 from tests.support.load import Caller, Connection, Got, connections
@@ -127,10 +129,12 @@ async def test_a_stolen_database_has_no_secret_and_is_good_for_nothing(deploymen
     assert sum(map(len, files.values())) > 10_000
     assert leaks(files, story.secrets) == []
 
-    # The thief's own keyset and credentials do not help, not even when the journal that would not fit them is gone.
+    # The thief's own keyset and credentials do not help, not even with a journal that was begun anew to fit them.
     thief = made_deployment(stolen)
+    key = KeysetEditor(stolen / "keyset.json", system_now_us, secrets.token_bytes).read().journal_key
     with closing(apsw.Connection(str(stolen / "counterfoil.db"))) as connection:
         connection.execute("DELETE FROM journal; DELETE FROM journal_ends")
+        journal_beginning(key, lambda: secrets.token_bytes(MAC_BYTES))(connection)
     with thief.serving("--seed-routes", COUNTERFOIL_SERVICE_CONTEXT=setting) as running:
         async with connections(running.url, 1) as (connection,):
             validator = Caller(connection, thief.validator)
