@@ -15,10 +15,23 @@ CONNECTIONS = 64
 _WARM_UP_S = 1.0
 # Issue for longer than redeem: whatever redeems faster than it issues would run out of secrets otherwise.
 ISSUE_S, REDEEM_S = 3.0, 2.0
+_STOCK_FACTORS = (3.0, 8.0)
 
 
 class Invalid(Exception):
     """A figure that counts for nothing: something was refused, or broke."""
+
+
+class Unsound(Invalid):
+    """Some answers were no success."""
+
+    def __init__(self, name: str, requests: int, wrong: int) -> None:
+        super().__init__(f"{name}: {wrong} of {requests} answers were no success")
+        self.requests = requests
+
+
+class RanOut(Invalid):
+    """There were fewer secrets than could be redeemed in the time."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +63,27 @@ def issue(service: Service, kept: Path, seconds: float, connections: int = CONNE
 
 
 def redeem(service: Service, kept: Path, seconds: float, connections: int = CONNECTIONS) -> Measured:
-    """Redeems what is in `kept`, each once. Raises Invalid."""
+    """Redeems what is in `kept`, each once. Raises RanOut, Invalid."""
     load = Load(service.url, service.redeem.template(service.secret_chars), kept, again=not service.remembers)
-    return _measured(service, [load], seconds, connections)
+    try:
+        return _measured(service, [load], seconds, connections)
+    except Unsound as refused:
+        with kept.open("rb") as lines:
+            if service.remembers and refused.requests >= sum(1 for _ in lines):
+                raise RanOut(str(refused)) from refused
+        raise
 
 
 def both(service: Service, folder: Path, pace: Pace, connections: int = CONNECTIONS) -> tuple[Measured, Measured]:
     """Issue and redeem, warmed up. Raises Invalid."""
     kept = stocked(service, folder, _WARM_UP_S, connections)
-    return issue(service, kept, pace.issue_s, connections), redeem(service, kept, pace.redeem_s, connections)
+    issued = issue(service, kept, pace.issue_s, connections)
+    for factor in _STOCK_FACTORS:
+        try:
+            return issued, redeem(service, kept, pace.redeem_s, connections)
+        except RanOut:
+            kept = stocked(service, folder, pace.redeem_s * factor, connections)
+    return issued, redeem(service, kept, pace.redeem_s, connections)
 
 
 def stocked(service: Service, folder: Path, seconds: float, connections: int = CONNECTIONS) -> Path:
@@ -121,5 +146,5 @@ def _measured(service: Service, loads: list[Load], seconds: float, connections: 
 def _sound(name: str, reports: list[Report]) -> list[Report]:
     for report in reports:
         if report.wrong or not report.requests:
-            raise Invalid(f"{name}: {report.wrong} of {report.requests} answers were no success")
+            raise Unsound(name, report.requests, report.wrong)
     return reports
