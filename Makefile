@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast adversity evidence-check engines demo-aws cost bench-lambda synth deploy destroy lock settings-page docs-assets clean
+.PHONY: demo run test fast adversity evidence-check engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -32,6 +32,18 @@ demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an 
 
 cost: .venv/ready engines  ## count the AWS calls of a transaction and write docs/cost.md
 	@$(BIN)/python -m bench.cost >/dev/null
+
+bench: .venv/ready  ## measure speed beside peers and write docs/performance.md (about half an hour, on a quiet machine)
+	@PYTHON=$(PYTHON) scripts/engines bench
+	@$(BIN)/python -m bench.performance $(BENCH_OPTIONS)
+
+bench-quick: .venv/ready  ## the two headline ratios (a minute)
+	@PYTHON=$(PYTHON) scripts/engines wrk
+	@$(BIN)/python -m bench.performance --quick $(BENCH_OPTIONS)
+
+bench-long: .venv/ready  ## growth to 10 million rows, memory over 10 million operations (hours; goes on where it was cut off)
+	@PYTHON=$(PYTHON) scripts/engines bench
+	@$(BIN)/python -m bench.growth $(BENCH_OPTIONS)
 
 bench-lambda: .venv/ready engines  ## CPU time of a function's cold start, beside the sample's approach
 	@PYTHON=$(PYTHON) scripts/engines sample
@@ -69,6 +81,8 @@ lock: .venv/ready  ## resolve the locked versions anew
 	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
 	@$(COMPILE) bench/sample_approach.in --output-file bench/sample_approach.lock
+	@$(COMPILE) bench/peers/requirements.in --output-file bench/peers/requirements.lock
+	@$(COMPILE) bench/measuring.in --output-file bench/measuring.lock
 
 settings-page: .venv/ready  ## docs/settings.md from the settings in the code
 	@$(BIN)/python -m counterfoil.settings_page > docs/settings.md

@@ -1,6 +1,6 @@
 """The same verbs without HTTP: an application that embeds the rules, with 64 callers at once. Run in a process of its own.
 
-    python -m bench.in_process FOLDER SECONDS
+python -m bench.in_process FOLDER SECONDS
 """
 
 import asyncio
@@ -13,6 +13,12 @@ from pathlib import Path
 
 import uvloop
 
+from bench.figures import Figure, figure
+from bench.medians import spread
+from bench.peers.counterfoil import made_deployment
+from bench.processes import PYTHON, ROOT, SERVER_CORE, clean_environment, pinned
+from bench.rounds import CONNECTIONS, Pace
+from bench.wrk import CLIENTS
 from counterfoil.api.observing import SilentObserver
 from counterfoil.core.issue import Issued, IssueRequest
 from counterfoil.core.validate import ValidationRequest
@@ -21,13 +27,6 @@ from counterfoil.model.verdict import Accepted
 from counterfoil.server_wiring import service
 from counterfoil.settings import load_settings
 from counterfoil.wiring import system_now_us
-
-from bench.figures import Figure, figure
-from bench.medians import spread
-from bench.peers.counterfoil import made_deployment
-from bench.processes import PYTHON, ROOT, SERVER_CORE, clean_environment, pinned
-from bench.rounds import CONNECTIONS, Pace
-from bench.wrk import CLIENTS
 
 _CONTEXT = {"device_id": "d-9"}
 _DIGEST = bytes(32)
@@ -85,10 +84,18 @@ def in_process_figures(folder: Path, pace: Pace) -> list[Figure]:
     for number in range(pace.rounds):
         command = [PYTHON, "-m", "bench.in_process", str(folder / f"in-process-{number}"), str(pace.issue_s)]
         done = subprocess.run(
-            pinned(SERVER_CORE, command), capture_output=True, text=True, check=True, cwd=ROOT, env=clean_environment(), timeout=120
+            pinned(SERVER_CORE, command),
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env=clean_environment(),
+            timeout=120,
         )
         runs.append(json.loads(done.stdout))
-    return [figure(f"{verb} in process, without HTTP", "/s", spread([run[verb] for run in runs])) for verb in ("issue", "validate")]
+    return [
+        figure(f"{verb} in process, without HTTP", "/s", spread([run[verb] for run in runs])) for verb in ("issue", "validate")
+    ]
 
 
 if __name__ == "__main__":

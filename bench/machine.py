@@ -48,8 +48,8 @@ def _peer_versions() -> dict[str, str]:
     found = _said(str(PEERS / "python"), "-c", _VERSIONS, *_THEIRS).split()
     sqlite = _said(str(PEERS / "python"), "-c", "import sqlite3; print(sqlite3.sqlite_version)")
     server = _said("redis-server", "--version").partition("v=")[2].partition(" ")[0]
-    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.partition(" [")[0]
-    bao = _said(str(binary()), "version").partition(",")[0]
+    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split()[1].removeprefix("debian/")
+    bao = _said(str(binary()), "version").split()[1].removeprefix("v")
     return {**dict(zip(_THEIRS, found, strict=True)), "sqlite3": sqlite, "Redis": server, "OpenBao": bao, "wrk": wrk}
 
 

@@ -76,7 +76,9 @@ class OpenLoop:
     async def run(self, host: str, port: int, connections: int) -> None:
         """Sends everything, and waits for the answers; what has none in the end is counted as wrong."""
         loop = asyncio.get_running_loop()
-        opened = [(await loop.create_connection(lambda: _Connection(self._finished), host, port))[1] for _ in range(connections)]
+        opened = [
+            (await loop.create_connection(lambda: _Connection(self._finished), host, port))[1] for _ in range(connections)
+        ]
         self._free = list(opened)
         begun_s, sent = time.perf_counter(), 0
         while sent < self._many:
@@ -93,7 +95,7 @@ class OpenLoop:
             # Spinning: a timer would add its own lateness to every request.
             await asyncio.sleep(0)
         deadline_s = time.perf_counter() + _GRACE_S
-        while len(self.latencies_ms) < self._many and time.perf_counter() < deadline_s:
+        while len(self.latencies_ms) < self._many and time.perf_counter() < deadline_s:  # noqa: ASYNC110 - spins anyway
             await asyncio.sleep(0.01)
         self.wrong += self._many - len(self.latencies_ms)
         for connection in opened:

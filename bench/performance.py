@@ -17,10 +17,10 @@ from typing import Any
 
 from bench import latency, side_by_side
 from bench.figures import Figure, encoded, single
+from bench.flame import profile_figures
 from bench.in_process import in_process_figures
 from bench.machine import described
 from bench.processes import MEASURING, PEERS, ROOT, WORK
-from bench.profile import profile_figures
 from bench.read_back import proofs
 from bench.rendering import page, table
 from bench.rounds import QUICK_TRY, Pace

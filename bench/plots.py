@@ -13,7 +13,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 # The same twin gives the same bytes.
-mpl.rcParams.update({"svg.hashsalt": "counterfoil", "svg.fonttype": "none", "font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
+mpl.rcParams.update(
+    {"svg.hashsalt": "counterfoil", "svg.fonttype": "none", "font.size": 10, "axes.grid": True, "grid.alpha": 0.3}
+)
 from matplotlib import pyplot  # noqa: E402 - only after the backend is chosen
 
 _VERBS = (("issue", "#1f5f8b"), ("validate", "#d98e04"))

@@ -26,7 +26,10 @@ def _roles(service: Service) -> str:
     issuing, validating = service.issue, service.redeem
     swapped = [_with_credential_of(issuing, validating), _with_credential_of(validating, issuing)]
     statuses = [service.ask(call)[0] for call in swapped]
-    statuses += [service.ask(replace(call, headers={**call.headers, "Authorization": "Bearer cfi_nobody"}))[0] for call in (issuing, validating)]
+    statuses += [
+        service.ask(replace(call, headers={**call.headers, "Authorization": "Bearer cfi_nobody"}))[0]
+        for call in (issuing, validating)
+    ]
     if statuses != [403, 403, 401, 401]:
         raise Unfair(f"roles are not on: {statuses}")
     return "the other role's credential hears 403, nobody's 401"
@@ -46,6 +49,7 @@ def _rows(path: Path) -> dict[str, object]:
         connection.close()
     if entries != {"issued": 1, "accepted": 1, "refused": 2} or not accounts or mode != "wal":
         raise Unfair(f"journal or limits are not on: {entries}, {accounts} accounts, {mode}")
-    return {"journal entries of one issue, one acceptance and two refusals": sum(entries.values()), "journal_mode of the file": mode}
-
-
+    return {
+        "journal entries of one issue, one acceptance and two refusals": sum(entries.values()),
+        "journal_mode of the file": mode,
+    }

@@ -39,11 +39,10 @@ def _circumstances(command: str, run: dict[str, Any]) -> list[str]:
     machine, versions = run["machine"], run["versions"]
     source = " with changes that are not committed" if run["is_changed"] else ""
     server, load = machine["server and load on cores"]
-    lines = [
-        f"{command} of {run['date']}, commit `{run['commit'][:12]}`{source}: {machine['processor']}, {machine['cores']} cores (server on"
-        f" core {server}, load on core {load}), {machine['memory GiB']} GiB, {machine['system']}, {machine['file system']};"
-        f" {_list(versions)}.",
-    ]
+    where = f"{machine['cores']} cores (server on core {server}, load on core {load}), {machine['memory GiB']} GiB"
+    system = f"{machine['system']}, {machine['file system']}"
+    of = f"{command} of {run['date']}, commit `{run['commit'][:12]}`{source}"
+    lines = [f"{of}: {machine['processor']}, {where}, {system}; {_list(versions)}."]
     if run.get("peers"):
         lines.append(f"The peers: {_list(run['peers'])}.")
     return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.figures import Figure, figure
 from bench.medians import ratios, spread
 from bench.peers.counterfoil import VARIANTS, counterfoil, echo
-from bench.peers.fastapi import fastapi_redis, fastapi_sqlite
+from bench.peers.handmade_services import fastapi_redis, fastapi_sqlite
 from bench.peers.openbao import openbao
 from bench.processes import only_running
 from bench.rounds import Measured, Pace, both
@@ -38,7 +38,8 @@ def measured(who: Mapping[str, Starting], folder: Path, pace: Pace) -> tuple[Rou
     rounds: Rounds = {name: [] for name in who}
     with ExitStack() as running:
         services = {
-            name: running.enter_context(start(folder / name.replace(" ", "-").replace("+", "and"))) for name, start in who.items()
+            name: running.enter_context(start(folder / name.replace(" ", "-").replace("+", "and")))
+            for name, start in who.items()
         }
         everybody = [pid for service in services.values() for pid in service.pids]
         for number in range(pace.rounds):
@@ -70,7 +71,10 @@ def ratio_figures(rounds: Rounds) -> list[Figure]:
     for part in PARTS:
         found += [_against(rounds, verb, OURS, f"without {part}", f"{verb} with the {part} / without") for verb in _VERBS]
     found += [_against(rounds, verb, OURS, "without storage", f"{verb}, durable / storage switched off") for verb in _VERBS]
-    for name, words in (("without the three", "without journal, limits and roles"), ("without storage", "storage switched off")):
+    for name, words in (
+        ("without the three", "without journal, limits and roles"),
+        ("without storage", "storage switched off"),
+    ):
         found += [_against(rounds, verb, name, ECHO, f"{verb} {words} / bare ASGI echo") for verb in _VERBS]
     return found
 
@@ -89,10 +93,11 @@ _PEERS = {
 def absolute_figures(rounds: Rounds) -> list[Figure]:
     """Requests a second and CPU for each, by service."""
     found = [figure(f"{name}: {verb}", "/s", spread(rates(rounds, name, verb))) for name in rounds for verb in _VERBS]
-    for at, verb in enumerate(_VERBS):
-        for name in (OURS, ECHO):
-            found.append(figure(f"{name}: CPU of one {verb}", "µs", spread([each[at].cpu_us for each in rounds[name]])))
-    return found
+    return found + [
+        figure(f"{name}: CPU of one {verb}", "µs", spread([each[at].cpu_us for each in rounds[name]]))
+        for at, verb in enumerate(_VERBS)
+        for name in (OURS, ECHO)
+    ]
 
 
 def _against(rounds: Rounds, verb: str, upper: str, lower: str, what: str, key: str = "") -> Figure:

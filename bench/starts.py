@@ -62,7 +62,7 @@ def lambda_figures() -> list[Figure]:
 
 
 def _start_up_ms(deployment: Deployment) -> tuple[float, float]:
-    command = [PYTHON, "-m", "counterfoil", "serve", "--data", deployment.folder, "--port", "0", "--json"]
+    command: list[str | Path] = [PYTHON, "-m", "counterfoil", "serve", "--data", deployment.folder, "--port", "0", "--json"]
     begun_s = time.perf_counter()
     with started(command, SERVER_CORE) as process:
         assert process.stdout is not None

@@ -83,7 +83,12 @@ def run_together(loads: list[Load], seconds: float, connections: int, core: int 
     commands = [load.command(seconds, connections, core) for load in loads]
     running = [
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=clean_environment()
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=clean_environment(),
         )
         for command in commands
     ]

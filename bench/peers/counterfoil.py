@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.processes import PYTHON, SERVER_CORE, first_line, started
+from bench.service import Service, bearer_calls
 from counterfoil.credentials.credential_file import CredentialEditor
 from counterfoil.keys.keyset_file import KeysetEditor
 from counterfoil.model.principal import Role
 from counterfoil.wiring import system_now_us
-
-from bench.processes import PYTHON, SERVER_CORE, first_line, started
-from bench.service import Service, bearer_calls
 
 ISSUE, VALIDATE = "/v1/passcodes", "/v1/passcodes/validate"
 _PASSCODE = '"passcode":"([%w_%-]+)"'
@@ -39,9 +38,15 @@ def made_deployment(folder: Path) -> Deployment:
     """A fresh data folder."""
     folder.mkdir(parents=True, mode=0o700)
     KeysetEditor(folder / "keyset.json", system_now_us, secrets.token_bytes).new()
+    return with_credentials(folder)
+
+
+def with_credentials(folder: Path) -> Deployment:
+    """A data folder that is there, with new credentials: secrets are not kept."""
     credentials = CredentialEditor(folder / "credentials.json", system_now_us, secrets.token_bytes)
-    issuer = credentials.create("the-issuer", Role.ISSUER, ("*",))
-    return Deployment(folder, issuer, credentials.create("the-validator", Role.VALIDATOR))
+    name = secrets.token_hex(4)
+    issuer = credentials.create(f"issuer-{name}", Role.ISSUER, ("*",))
+    return Deployment(folder, issuer, credentials.create(f"validator-{name}", Role.VALIDATOR))
 
 
 @contextmanager
@@ -56,7 +61,7 @@ def counterfoil(
     """One server process of that variant, on a fresh folder or on that deployment."""
     deployment = deployment or made_deployment(folder)
     issue, redeem = bearer_calls(deployment.issuer, deployment.validator, ISSUE, VALIDATE, "passcode")
-    command = [PYTHON, "-m", "bench.peers.served", "--data", deployment.folder, *VARIANTS[name], *options]
+    command: list[str | Path] = [PYTHON, "-m", "bench.peers.served", "--data", deployment.folder, *VARIANTS[name], *options]
     log = deployment.folder / f"server-{secrets.token_hex(2)}.log"
     with started(command, core, log=log) as process:
         says = first_line(process, log)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.peers.fastapi import free_port, wait_for_port
+from bench.peers.handmade_services import free_port, wait_for_port
 from bench.processes import PEERS, SERVER_CORE, started
 from bench.service import BOUND, CLIENT, SECRET, Call, Service
 

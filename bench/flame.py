@@ -27,7 +27,9 @@ def profile_figures(folder: Path, pace: Pace, drawings: Path) -> list[Figure]:
         for verb, drive in (("issue", load.issue), ("validate", load.redeem)):
             for form, path in (("flamegraph", drawings / f"performance-{verb}.svg"), ("raw", folder / f"{verb}.folded")):
                 # Longer than the samples are taken, and never out of secrets.
-                kept = load.stocked(service, folder, seconds * _STOCKING_FACTOR + 2) if verb == "validate" else folder / "issued"
+                kept = (
+                    load.stocked(service, folder, seconds * _STOCKING_FACTOR + 2) if verb == "validate" else folder / "issued"
+                )
                 loading = beside.submit(drive, service, kept, seconds + 2)
                 _sampled(service.pids[0], seconds, form, path)
                 loading.result()
@@ -58,10 +60,21 @@ def _room(frame: str) -> str:
     if "counterfoil" in parts:
         after = parts[parts.index("counterfoil") + 1 :]
         return f"counterfoil/{after[0].removesuffix('.py')}" if after else "counterfoil"
+    if parts[:1] == ["<string>"]:
+        return "constructors of dataclasses"
     return parts[0].removesuffix(".py") if parts else "outside Python"
 
 
 def _sampled(pid: int, seconds: int, form: str, path: Path) -> None:
-    words = [MEASURING / "py-spy", "record", "--pid", str(pid), "--rate", str(_PER_S), "--duration", str(seconds)]
+    words: list[str | Path] = [
+        MEASURING / "py-spy",
+        "record",
+        "--pid",
+        str(pid),
+        "--rate",
+        str(_PER_S),
+        "--duration",
+        str(seconds),
+    ]
     command = pinned(LOAD_CORE, [*words, "--format", form, "--output", path])
     subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)

@@ -58,11 +58,13 @@ def fastapi_redis(folder: Path) -> Iterator[Service]:
 @contextmanager
 def _served(folder: Path, module: str, name: str, more_pids: list[int], **environment: str) -> Iterator[Service]:
     issuer, validator = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    roles = {hashlib.sha256(secret.encode()).hexdigest(): role for secret, role in ((issuer, "issuer"), (validator, "validator"))}
+    roles = {
+        hashlib.sha256(secret.encode()).hexdigest(): role for secret, role in ((issuer, "issuer"), (validator, "validator"))
+    }
     port, log = free_port(), folder / "uvicorn.log"
     told = clean_environment(PEER_CREDENTIALS=json.dumps(roles), PYTHONPATH=str(ROOT), **environment)
     options = ["--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    command = [PEERS / "python", "-m", "uvicorn", f"bench.peers.{module}:app", *options]
+    command: list[str | Path] = [PEERS / "python", "-m", "uvicorn", f"bench.peers.{module}:app", *options]
     with started(command, SERVER_CORE, told, log) as process:
         wait_for_port(port, log)
         issue, redeem = bearer_calls(issuer, validator, "/codes", "/codes/redeem", "code")
