@@ -1,4 +1,4 @@
-"""A benchmark's arithmetic: medians, ratios within a round, percentiles that were seen, goals, and reports that are not trusted."""
+"""A benchmark's arithmetic: medians, ratios within a round, percentiles that were seen, goals, and reports that are no figure."""
 
 import json
 
@@ -28,7 +28,8 @@ Transfer/sec:      7.43MB
 
 def test_a_report_is_read_in_its_units() -> None:
     report = parsed(REPORT)
-    assert (report.requests, report.seconds, report.rate, report.p50_ms, report.p99_ms) == (70461, 3.0, 23470.12, 2.6, 0.95)
+    found = (report.requests, report.seconds, report.rate, report.p50_ms, report.p99_ms)
+    assert found == pytest.approx((70461, 3.0, 23470.12, 2.6, 0.95))
     assert report.wrong == 0
 
 
