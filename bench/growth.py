@@ -40,14 +40,18 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--docs", type=Path, default=performance.DOCS, help="where to write")
     asked = parser.parse_args(words)
-    missing = performance.missing_engines()
+    missing = performance.missing_engines() or performance.unfit_disk()
     if missing is not None:
         print(missing, file=sys.stderr)
         return 2
+    performance.end_when_told()
     notes = Notes(_NOTES, f"{git('rev-parse', 'HEAD:src')} {asked.scale:g}")
     pace = Pace(rounds=asked.rounds)
     figures = growth_figures(notes, asked.scale, pace)
     figures += decoded(notes.once("memory", lambda: encoded(memory_figures(notes.folder, asked.scale))))
+    for name in SIZES.values():
+        # Gigabytes; the notes stay.
+        shutil.rmtree(notes.folder / f"rows-{name}", ignore_errors=True)
     run = {**described(notes.folder), "figures": encoded(figures)}
     print(json.dumps(run, indent=1, ensure_ascii=False))
     path = asked.docs / performance.TWIN

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 from bench import rounds as load
 from bench.disk import fsync_times_ms
@@ -45,7 +45,7 @@ def open_loop_figures(folder: Path, pace: Pace, issue_rate: float, validate_rate
             is_goal = share == 0.5 and name == "p99_ms"
             figures.append(figure(words, "ms", values, f"{verb} p99 at 50 %" if is_goal else ""))
             if is_goal:
-                in_fsyncs = spread([run[name] / mean(fsyncs_ms) for run in runs])
+                in_fsyncs = spread([run[name] / median(fsyncs_ms) for run in runs])
                 figures.append(figure(f"{words} / one fsync", "×", in_fsyncs, f"{verb} p99 at 50 % / fsync"))
     late = spread([run["generator_late_p99_ms"] for runs in found.values() for run in runs])
     return [*figures, figure("lateness of the load generator itself, p99", "ms", late)]

@@ -31,7 +31,7 @@ def described(folder: Path) -> dict[str, Any]:
             "server and load on cores": [SERVER_CORE, LOAD_CORE],
             "memory GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
             "system": f"{platform.system()} {platform.release().partition('-')[0]}, {platform.machine()}",
-            "file system": _said("stat", "--file-system", "--format=%T", str(folder)),
+            "file system": file_system(folder),
         },
         "versions": {
             "Python": platform.python_version(),
@@ -40,6 +40,11 @@ def described(folder: Path) -> dict[str, Any]:
         },
         "peers": _peer_versions(),
     }
+
+
+def file_system(folder: Path) -> str:
+    """Of what kind the file system there is."""
+    return _said("stat", "--file-system", "--format=%T", str(folder))
 
 
 def _peer_versions() -> dict[str, str]:

@@ -6,6 +6,7 @@
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from bench import latency, side_by_side
 from bench.figures import Figure, encoded, single
 from bench.flame import profile_figures
 from bench.in_process import in_process_figures
-from bench.machine import described
+from bench.machine import described, file_system
 from bench.processes import MEASURING, PEERS, ROOT, WORK
 from bench.read_back import proofs
 from bench.rendering import page, table
@@ -46,13 +47,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--docs", type=Path, default=DOCS, help="where to write")
     asked = parser.parse_args(words)
-    missing = missing_engines(is_quick=asked.quick)
+    missing = missing_engines(is_quick=asked.quick) or unfit_disk()
     if missing is not None:
         print(missing, file=sys.stderr)
         return 2
     pace = QUICK_TRY if asked.is_try else Pace()
     if asked.rounds:
         pace = Pace(pace.issue_s, pace.redeem_s, asked.rounds, pace.open_loop_s)
+    end_when_told()
     begun_s = time.monotonic()
     with work_folder("run") as folder:
         if asked.quick:
@@ -73,6 +75,18 @@ def missing_engines(*, is_quick: bool = False) -> str | None:
     if not is_quick:
         absent += [str(path) for path in (PEERS / "uvicorn", MEASURING / "py-spy") if not path.exists()]
     return f"missing: {', '.join(absent)}; run `make bench`, which sets them up" if absent else None
+
+
+def unfit_disk() -> str | None:
+    """Why the clone's disk shows nothing; None when it does. A file system in memory syncs nothing."""
+    WORK.mkdir(exist_ok=True)
+    kind = file_system(WORK)
+    return f"{WORK} is on {kind}, where nothing is durable: clone to a disk" if kind in ("tmpfs", "ramfs") else None
+
+
+def end_when_told() -> None:
+    """SIGTERM ends this like Control-C, so that whatever was started is ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def measured(folder: Path, pace: Pace, docs: Path) -> dict[str, Any]:

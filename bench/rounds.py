@@ -1,6 +1,7 @@
 """One round of one service: issue for a while, then redeem what was issued, and what it cost in CPU."""
 
 import json
+import resource
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class Measured:
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    load_busy: float
+    """The share of the time in which the load was on its core: near 1, it would be the load that was measured."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,16 @@ def _issuing(service: Service, kept: Path) -> Load:
 
 
 def _measured(service: Service, loads: list[Load], seconds: float, connections: int) -> Measured:
-    before_s = cpu_s(service.pids)
+    before_s, load_before_s = cpu_s(service.pids), _ended_children_s()
     report = _sound(service.name, run_together(loads, seconds, connections))[0]
-    used_s = cpu_s(service.pids) - before_s
-    return Measured(report.rate, report.p50_ms, report.p99_ms, used_s / max(1, report.requests) * 1e6)
+    used_s, load_s = cpu_s(service.pids) - before_s, _ended_children_s() - load_before_s
+    cpu_us = used_s / report.requests * 1e6
+    return Measured(report.rate, report.p50_ms, report.p99_ms, cpu_us, load_s / report.seconds)
+
+
+def _ended_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _sound(name: str, reports: list[Report]) -> list[Report]:

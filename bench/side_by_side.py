@@ -93,11 +93,21 @@ _PEERS = {
 def absolute_figures(rounds: Rounds) -> list[Figure]:
     """Requests a second and CPU for each, by service."""
     found = [figure(f"{name}: {verb}", "/s", spread(rates(rounds, name, verb))) for name in rounds for verb in _VERBS]
-    return found + [
-        figure(f"{name}: CPU of one {verb}", "µs", spread([each[at].cpu_us for each in rounds[name]]))
-        for at, verb in enumerate(_VERBS)
-        for name in (OURS, ECHO)
-    ]
+    return (
+        found
+        + [
+            figure(f"{name}: CPU of one {verb}", "µs", spread([each[at].cpu_us for each in rounds[name]]))
+            for at, verb in enumerate(_VERBS)
+            for name in (OURS, ECHO)
+        ]
+        + [
+            figure(
+                f"{name}: how busy the load was with {verb}", "%", spread([each[at].load_busy * 100 for each in rounds[name]])
+            )
+            for at, verb in enumerate(_VERBS)
+            for name in (OURS, ECHO)
+        ]
+    )
 
 
 def _against(rounds: Rounds, verb: str, upper: str, lower: str, what: str, key: str = "") -> Figure:

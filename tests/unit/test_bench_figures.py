@@ -1,4 +1,4 @@
-"""A benchmark's arithmetic: medians, ratios within a round, percentiles that were seen, goals, and reports that are no figure."""
+"""A benchmark's arithmetic: medians, ratios within a round, percentiles that were seen, goals, and what is no figure."""
 
 import json
 
