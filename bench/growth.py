@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     """0 when everything was measured, now or before; 2 when something that is needed is missing."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="of rows and operations; below 1 for trying alone")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--docs", type=Path, default=performance.DOCS, help="where to write")
     asked = parser.parse_args(words)
     missing = performance.missing_engines() or performance.unfit_disk()

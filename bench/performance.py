@@ -24,13 +24,17 @@ from bench.machine import described, file_system
 from bench.processes import MEASURING, PEERS, ROOT, WORK
 from bench.read_back import proofs
 from bench.rendering import page, table
-from bench.rounds import QUICK_TRY, Pace
+from bench.rounds import QUICK_TRY, Invalid, Pace
+from bench.service import Unfair
 from bench.side_by_side import say
 from bench.starts import lambda_figures, start_figures
+from bench.wrk import Unfit
 
+COUNTS_FOR_NOTHING = (Invalid, Unfair, Unfit, RuntimeError)
 DOCS = ROOT / "docs"
 PAGE, TWIN = "performance.md", "performance.json"
 ANALYSIS = "performance-analysis.md"
+_QUICK_ROUNDS = 5
 _PICTURES = (
     ("Throughput side by side", "performance-throughput.svg"),
     ("Latency at a constant rate", "performance-latency.svg"),
@@ -51,19 +55,22 @@ def main(words: Sequence[str]) -> int:
     if missing is not None:
         print(missing, file=sys.stderr)
         return 2
-    pace = QUICK_TRY if asked.is_try else Pace()
+    pace = QUICK_TRY if asked.is_try else Pace(rounds=_QUICK_ROUNDS if asked.quick else Pace.rounds)
     if asked.rounds:
         pace = Pace(pace.issue_s, pace.redeem_s, asked.rounds, pace.open_loop_s)
     end_when_told()
     begun_s = time.monotonic()
-    with work_folder("run") as folder:
-        if asked.quick:
-            rounds, _ = side_by_side.measured(side_by_side.HEADLINE, folder, pace)
-            print(table(side_by_side.headline(rounds)))
-        else:
-            twin = measured(folder, pace, asked.docs)
-            publish(twin, asked.docs)
-            print((asked.docs / PAGE).read_text())
+    try:
+        with work_folder("run") as folder:
+            if asked.quick:
+                rounds, _ = side_by_side.measured(side_by_side.HEADLINE, folder, pace)
+                print(table(side_by_side.headline(rounds)))
+            else:
+                publish(measured(folder, pace, asked.docs), asked.docs)
+                print((asked.docs / PAGE).read_text())
+    except COUNTS_FOR_NOTHING as error:
+        print(f"the run counts for nothing: {error}", file=sys.stderr)
+        return 1
     say(f"took {time.monotonic() - begun_s:.0f} s")
     return 0
 
@@ -137,9 +144,7 @@ def work_folder(name: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(WORK / name, ignore_errors=True)
-        for left in WORK.glob("request-*"):
-            left.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

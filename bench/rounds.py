@@ -53,7 +53,7 @@ class Pace:
 
     issue_s: float = ISSUE_S
     redeem_s: float = REDEEM_S
-    rounds: int = 5
+    rounds: int = 7
     open_loop_s: float = 5.0
 
 

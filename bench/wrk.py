@@ -3,6 +3,7 @@
 import re
 import secrets
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +66,10 @@ class Load:
     client_pattern: str = "^$"
     secret_pattern: str = "^$"
 
-    def command(self, seconds: float, connections: int, core: int | None = LOAD_CORE) -> list[str]:
-        """wrk's command line; it takes whole seconds alone."""
-        WORK.mkdir(exist_ok=True)
+    def command(self, folder: Path, seconds: float, connections: int, core: int | None) -> list[str]:
+        """wrk's command line, with its template in `folder`. It takes whole seconds alone."""
         run = secrets.token_hex(3)
-        template = WORK / f"request-{run}"
+        template = folder / run
         template.write_text(self.template, newline="")
         options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={_TIMEOUT_S}s", "--latency"]
         taken = [str(self.secrets or "-"), "yes" if self.again else "no"]
@@ -80,23 +80,27 @@ class Load:
 
 def run_together(loads: list[Load], seconds: float, connections: int, core: int | None = LOAD_CORE) -> list[Report]:
     """As many wrk at once as there are loads, each with so many connections."""
-    commands = [load.command(seconds, connections, core) for load in loads]
-    running = [
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=clean_environment(),
-        )
-        for command in commands
-    ]
-    try:
-        texts = [process.communicate(timeout=seconds + 2 * _TIMEOUT_S)[0] for process in running]
-    finally:
-        for process in running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+    WORK.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK, prefix="requests-") as folder:
+        commands = [load.command(Path(folder), seconds, connections, core) for load in loads]
+        running = [_started(command) for command in commands]
+        try:
+            texts = [process.communicate(timeout=seconds + 2 * _TIMEOUT_S)[0] for process in running]
+        finally:
+            for process in running:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
     return [parsed(text) for text in texts]
+
+
+def _started(command: list[str]) -> subprocess.Popen[str]:
+    # What it says goes one way: an error has to be seen in the report's place.
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=clean_environment(),
+    )
