@@ -1,6 +1,7 @@
 """How long one caller waits: at a quarter, half and three quarters of capacity, alone, and with more and more connections."""
 
 from contextlib import AbstractContextManager, ExitStack
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +17,6 @@ from bench.side_by_side import say
 SHARES = (0.25, 0.5, 0.75)
 CONNECTIONS = (1, 8, 64, 256)
 PERCENTILES = ("p50_ms", "p99_ms", "p99.9_ms")
-_STOCKING_FACTOR = 1.3
 
 
 def open_loop_figures(folder: Path, pace: Pace, issue_rate: float, validate_rate: float) -> list[Figure]:
@@ -32,7 +32,7 @@ def open_loop_figures(folder: Path, pace: Pace, issue_rate: float, validate_rate
                     load.open_loop(service, service.issue, folder, rate, seconds, None)
                 )
                 rate = validate_rate * share
-                kept = load.stocked(service, folder, max(1.0, seconds * rate / issue_rate * _STOCKING_FACTOR))
+                kept = load.stocked_with(service, folder, ceil(rate * seconds) + 1)
                 found.setdefault(("validate", share), []).append(
                     load.open_loop(service, service.redeem, folder, rate, seconds, kept)
                 )

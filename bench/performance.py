@@ -22,7 +22,7 @@ from bench.flame import profile_figures
 from bench.in_process import in_process_figures
 from bench.machine import described, file_system
 from bench.processes import MEASURING, PEERS, ROOT, WORK
-from bench.read_back import proofs
+from bench.read_back import proofs, prove_switched_off
 from bench.rendering import page, table
 from bench.rounds import QUICK_TRY, Invalid, Pace
 from bench.service import Unfair
@@ -63,8 +63,8 @@ def main(words: Sequence[str]) -> int:
     try:
         with work_folder("run") as folder:
             if asked.quick:
-                rounds, _ = side_by_side.measured(side_by_side.HEADLINE, folder, pace)
-                print(table(side_by_side.headline(rounds)))
+                rounds, says = side_by_side.measured(side_by_side.HEADLINE, folder, pace)
+                print(table(side_by_side.headline(rounds)), *(f"{name}: {value}" for name, value in says.items()), sep="\n")
             else:
                 publish(measured(folder, pace, asked.docs), asked.docs)
                 print((asked.docs / PAGE).read_text())
@@ -100,6 +100,7 @@ def measured(folder: Path, pace: Pace, docs: Path) -> dict[str, Any]:
     """The twin. Raises what makes a figure invalid."""
     docs.mkdir(exist_ok=True)
     settings, passcode_chars = proofs(folder / "proofs")
+    prove_switched_off(folder / "switched-off")
     rounds, says = side_by_side.measured(side_by_side.EVERYTHING, folder, pace)
     issue_rate, validate_rate = (median(side_by_side.rates(rounds, side_by_side.OURS, verb)) for verb in ("issue", "validate"))
     figures: list[Figure] = [

@@ -17,6 +17,7 @@ _WARM_UP_S = 1.0
 # Issue for longer than redeem: whatever redeems faster than it issues would run out of secrets otherwise.
 ISSUE_S, REDEEM_S = 3.0, 2.0
 _STOCK_FACTORS = (3.0, 8.0)
+_STOCKING_S = 30
 
 
 class Invalid(Exception):
@@ -71,9 +72,8 @@ def redeem(service: Service, kept: Path, seconds: float, connections: int = CONN
     try:
         return _measured(service, [load], seconds, connections)
     except Unsound as refused:
-        with kept.open("rb") as lines:
-            if service.remembers and refused.requests >= sum(1 for _ in lines):
-                raise RanOut(str(refused)) from refused
+        if service.remembers and refused.requests >= lines(kept):
+            raise RanOut(str(refused)) from refused
         raise
 
 
@@ -95,6 +95,22 @@ def stocked(service: Service, folder: Path, seconds: float, connections: int = C
     kept.unlink(missing_ok=True)
     issue(service, kept, seconds, connections)
     return kept
+
+
+def stocked_with(service: Service, folder: Path, many: int) -> Path:
+    """A file of at least that many fresh secrets. Raises Invalid, also when they would be stale before there are enough."""
+    kept = stocked(service, folder, 1.0)
+    for _ in range(_STOCKING_S):
+        if lines(kept) >= many:
+            return kept
+        issue(service, kept, 1.0)
+    raise Invalid(f"{service.name} issues too slowly: {many} secrets could not be had in {_STOCKING_S} s")
+
+
+def lines(path: Path) -> int:
+    """How many secrets are in that file."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def together(services: Sequence[Service], folder: Path, pace: Pace, core: int | None) -> tuple[float, float]:
