@@ -52,7 +52,11 @@ def main(words: Sequence[str]) -> int:
     for name in SIZES.values():
         # Gigabytes; the notes stay.
         shutil.rmtree(notes.folder / f"rows-{name}", ignore_errors=True)
-    run = {**described(notes.folder), "figures": encoded(figures)}
+    run = {
+        **described(notes.folder),
+        "figures": encoded(figures),
+        "pictures": [["Growth and memory", "performance-growth.svg"]],
+    }
     print(json.dumps(run, indent=1, ensure_ascii=False))
     path = asked.docs / performance.TWIN
     if asked.scale == 1.0 and path.exists():

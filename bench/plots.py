@@ -64,10 +64,32 @@ def latency(twin: dict[str, Any]) -> Any:
     return figure
 
 
+def growth(twin: dict[str, Any]) -> Any:
+    """Throughput by rows, and memory by operations."""
+    found = twin["long"]["figures"]
+    figure, (rows, memory) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for verb, colour in _VERBS:
+        sizes = [row for row in found if row["unit"] == "/s" and row["what"].startswith(verb)]
+        spreads = [[row["median"] - row["low"] for row in sizes], [row["high"] - row["median"] for row in sizes]]
+        names = [row["what"].partition(", ")[2] for row in sizes]
+        rows.errorbar(names, [row["median"] for row in sizes], spreads, marker="o", label=verb, color=colour, capsize=3)
+    rows.set_ylim(bottom=0)
+    rows.set_ylabel("requests a second")
+    rows.legend()
+    marks = [row for row in found if row["unit"] == "MiB"]
+    names = [row["what"].removeprefix("resident memory, after ").removesuffix(" operations") for row in marks]
+    memory.plot(names, [row["median"] for row in marks], marker="o", color="#444444")
+    memory.set_ylim(bottom=0)
+    memory.set_ylabel("resident MiB")
+    memory.set_xlabel("operations")
+    return figure
+
+
 def main(twin_path: Path, folder: Path) -> int:
     """Writes an SVG and a PNG of each."""
     twin = json.loads(twin_path.read_text())
-    for name, draw in (("throughput", throughput), ("latency", latency)):
+    drawn = {"throughput": throughput, "latency": latency, **({"growth": growth} if twin.get("long") else {})}
+    for name, draw in drawn.items():
         figure = draw(twin)
         figure.savefig(folder / f"performance-{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"performance-{name}.png", dpi=_PNG_DPI, metadata={"Software": None})

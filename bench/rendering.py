@@ -22,7 +22,7 @@ def page(twin: dict[str, Any]) -> str:
     figures = decoded(twin["figures"]) + decoded((twin.get("long") or {}).get("figures", []))
     lines += ["", "| what | median | from – to | rounds | goal | |", "|---|---:|---:|---:|---:|---|"]
     lines += [_row(each) for each in _ratios_first(figures)]
-    lines += ["", *_settings(twin["settings"]), "", *_pictures(twin.get("pictures", []))]
+    lines += ["", *_settings(twin["settings"]), "", *_pictures(twin["pictures"] + (twin.get("long") or {}).get("pictures", []))]
     return "\n".join(lines) + "\n"
 
 
