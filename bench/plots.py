@@ -73,13 +73,13 @@ def growth(twin: dict[str, Any]) -> Any:
         spreads = [[row["median"] - row["low"] for row in sizes], [row["high"] - row["median"] for row in sizes]]
         names = [row["what"].partition(", ")[2] for row in sizes]
         rows.errorbar(names, [row["median"] for row in sizes], spreads, marker="o", label=verb, color=colour, capsize=3)
-    rows.set_ylim(bottom=0)
+    rows.set_ylim(0, rows.get_ylim()[1] * 1.1)
     rows.set_ylabel("requests a second")
     rows.legend()
     marks = [row for row in found if row["unit"] == "MiB"]
     names = [row["what"].removeprefix("resident memory, after ").removesuffix(" operations") for row in marks]
     memory.plot(names, [row["median"] for row in marks], marker="o", color="#444444")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, memory.get_ylim()[1] * 1.1)
     memory.set_ylabel("resident MiB")
     memory.set_xlabel("operations")
     return figure
