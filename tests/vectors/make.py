@@ -144,6 +144,54 @@ def sealed_context_vector(name: str, number: int, client_id: str, sealed_pairs: 
     }
 
 
+def seed_copy_vector(name: str, number: int, own_key: str | None = None) -> dict[str, Any]:
+    """The second copy of an OTP, sealed under a salt of its own and bound to what the passcode is bound to."""
+    salt, otp = sha256(b"copy salt %d" % number).digest()[:16], sha256(b"otp %d" % number).digest()[:16]
+    header = KEY_ID + struct.pack(">QH", TIMESTAMP_US, LIFETIME_S) + salt
+    bound = field(0x01, header) + field(0x02, b"1234") + bytes([3, 0, 4, 0, 5, 0, 6, 0])
+    sealing_key, nonce, _ = one_use_keys("seed-copy", salt, None if own_key is None else bytes.fromhex(own_key))
+    sealed = gcm_encrypt(sealing_key, nonce, otp, b"counterfoil/bound/v1" + bound)
+    return {
+        "name": name,
+        "data_key": DATA_KEY.hex(),
+        "key_id": KEY_ID.hex(),
+        "timestamp": TIMESTAMP_US,
+        "lifetime_s": LIFETIME_S,
+        "salt": salt.hex(),
+        "otp": otp.hex(),
+        "own_key": own_key,
+        "client_id": "1234",
+        "seed_copy": (KEY_ID + struct.pack(">H", LIFETIME_S) + salt + sealed).hex(),
+    }
+
+
+def key_context_vector(name: str, client_id: str, canonical: str | None = None, **contexts: Any) -> dict[str, Any]:
+    """What strict mode tells the managed key about one passcode."""
+    key = hkdf_expand(DATA_KEY, b"counterfoil/key-context/v1", 32)
+    digest = None if canonical is None else sha256(canonical.encode()).digest()
+    sources = ((3, "context"), (4, "service_context"), (5, "sealed_pairs"))
+    encoded = b"".join(field(tag, pairs(contexts.get(source))) for tag, source in sources)
+
+    def told(label: bytes, content: bytes) -> str:
+        covered = label + struct.pack(">Q", TIMESTAMP_US) + field(0x02, client_id.encode()) + content
+        return hmac.digest(key, covered, "sha256").hex()
+
+    return {
+        "name": name,
+        "data_key": DATA_KEY.hex(),
+        "timestamp": TIMESTAMP_US,
+        "client_id": client_id,
+        **contexts,
+        "transaction_digest": None if digest is None else digest.hex(),
+        "key_context": {
+            "client": told(b"client", b""),
+            "contexts": told(b"contexts", encoded),
+            "transaction": told(b"transaction", field(0x06, digest)),
+            "timestamp": str(TIMESTAMP_US),
+        },
+    }
+
+
 def misspelled(passcode: str) -> list[dict[str, str]]:
     """Strings that are nearly a passcode, and why none of them is one."""
     return [
@@ -196,6 +244,14 @@ def all_vectors() -> dict[str, Any]:
             sealed_context_vector("one pair", 0, "1234", {"limit": "500"}),
             sealed_context_vector("no pair", 1, "1234", {}),
             sealed_context_vector("beyond ASCII", 2, "café", {"é": "zwölf", "e\u0301": "", "a": "b"}),
+        ],
+        "seed_copies": [
+            seed_copy_vector("the data key's", 0),
+            seed_copy_vector("strict mode", 1, own_key="a5" * 32),
+        ],
+        "key_contexts": [
+            key_context_vector("nothing but a client", "1234"),
+            key_context_vector("everything", "café", payment, context={"a": "b"}, service_context={}, sealed_pairs={"c": "d"}),
         ],
         "canonical_json": [
             {"text": text, "canonical": canonical, "sha256": sha256(canonical.encode()).hexdigest()}

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from counterfoil.core.context_sealing import ContextSealing
+from counterfoil.core.context_sealing import ContextSealing, SealedContext
 from counterfoil.core.issue import Issuance, IssueRequest
+from counterfoil.core.key_context import key_context
+from counterfoil.core.seed_copy import opened_copy, sealed_copy
 from counterfoil.core.validate import Validation, ValidationRequest
 from counterfoil.model.canonical import Binding
 from counterfoil.model.counterfoil import CounterfoilRef
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.passcode import MalformedPasscode, parsed_passcode
+from counterfoil.model.passcode import Header, MalformedPasscode, parsed_passcode
 from counterfoil.model.principal import Principal, Role
 from counterfoil.model.verdict import Accepted
 from counterfoil.ports.keys import DataKey, OwnKey
@@ -141,8 +143,29 @@ async def test_sealing_makes_the_vectors_bytes_and_opening_takes_them(vector: di
     sealed_at_us = vector["expires_at"] - 86_400_000_000
     sealing = ContextSealing(OneKey(vector), Clock(sealed_at_us), drawn(vector["salt"]))
     sealed = await sealing.sealed(vector["client_id"], vector["sealed_pairs"])
-    assert sealed.sealed_context == vector["sealed_context"]
+    assert sealed == SealedContext(vector["client_id"], vector["sealed_context"], vector["expires_at"])
     assert await sealing.opened(vector["sealed_context"], vector["client_id"]) == vector["sealed_pairs"]
+
+
+@by("seed_copies")
+def test_a_seed_copy_is_the_vectors_bytes_and_opens_again(vector: dict[str, Any]) -> None:
+    key = DataKey(bytes.fromhex(vector["key_id"]), bytes.fromhex(vector["data_key"]))
+    own_key = None if vector["own_key"] is None else bytes.fromhex(vector["own_key"])
+    header = Header(key.key_id, vector["timestamp"], vector["lifetime_s"], bytes(16))
+    binding = Binding(vector["client_id"], None, None, None, None)
+    otp = bytes.fromhex(vector["otp"])
+    assert sealed_copy(otp, key, own_key, header, binding, drawn(vector["salt"])).hex() == vector["seed_copy"]
+    copy = bytes.fromhex(vector["seed_copy"])
+    assert opened_copy(copy, key, own_key, header.expires_at_us, binding) == otp
+    assert opened_copy(copy, key, own_key, header.expires_at_us + 1, binding) is None
+
+
+@by("key_contexts")
+def test_the_managed_key_is_told_the_vectors_digests(vector: dict[str, Any]) -> None:
+    digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
+    contexts = (vector.get(source) for source in ("context", "service_context", "sealed_pairs"))
+    binding = Binding(vector["client_id"], *contexts, digest)
+    assert key_context(bytes.fromhex(vector["data_key"]), vector["timestamp"], binding) == vector["key_context"]
 
 
 @by("canonical_json")
