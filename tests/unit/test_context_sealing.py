@@ -127,14 +127,31 @@ async def test_a_retired_keys_sealed_context_is_refused(parts: Parts) -> None:
     assert await _refused(parts, text)
 
 
-@pytest.mark.parametrize("lifetime_s", [0, -1, 30 * 24 * 3600 + 1])
-async def test_a_sealed_contexts_lifetime_has_bounds(parts: Parts, lifetime_s: int) -> None:
+@pytest.mark.parametrize(
+    ("lifetime_s", "is_taken"), [(-1, False), (0, False), (1, True), (30 * 24 * 3600, True), (30 * 24 * 3600 + 1, False)]
+)
+async def test_a_sealed_contexts_lifetime_has_bounds(parts: Parts, lifetime_s: int, is_taken: bool) -> None:
     asked = {"client_id": "1234", "sealed_pairs": PAIRS, "lifetime_s": lifetime_s}
-    assert (await parts.ask("POST", "/v1/contexts/seal", asked, role="validator")).status == 400
+    answer = await parts.ask("POST", "/v1/contexts/seal", asked, role="validator")
+    assert (answer.status == 200) is is_taken
+    assert is_taken or decoded(answer)["detail"] == "lifetime_s: must be 1 to 2592000"
 
 
 async def test_pairs_that_do_not_fit_into_a_kibibyte_are_refused_when_sealed(parts: Parts) -> None:
-    asked = {"client_id": "1234", "sealed_pairs": {"a": "x" * 512, "b": "x" * 512}}
+    # Key id, salt, expiry, client id, counts and lengths, and the seal's tag take 74 bytes of 764.
+    fit, beyond = {"a": "x" * 512, "b": "x" * 178}, {"a": "x" * 512, "b": "x" * 179}
+    asked = {"client_id": "1234", "sealed_pairs": beyond}
     answer = await parts.ask("POST", "/v1/contexts/seal", asked, role="operator")
-    assert (answer.status, "1024" in decoded(answer)["detail"]) == (400, True)
-    assert len(await _sealed(parts, sealed_pairs={"a": "x" * 512})) <= SEALED_CONTEXT_CHARS_MAX
+    assert answer.status == 400
+    assert decoded(answer)["detail"] == "sealed_pairs: do not fit into a sealed context of 1024 characters"
+    text = await _sealed(parts, sealed_pairs=fit)
+    assert len(text) == SEALED_CONTEXT_CHARS_MAX
+    assert not await _refused(parts, text)
+
+
+async def test_a_sealed_context_opens_whatever_digits_it_ends_with(parts: Parts) -> None:
+    # 63 bytes are 84 digits, of which every one may be the last.
+    texts = [await _sealed(parts, "x" * 11, sealed_pairs={}) for _ in range(1000)]
+    assert len({text[-1] for text in texts}) > 60
+    sealing = parts.service.handlers.issuance.context_sealing
+    assert [await sealing.opened(text, "x" * 11) for text in texts] == [{}] * 1000

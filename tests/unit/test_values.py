@@ -1,5 +1,7 @@
 """Bounds of what callers choose, each with its nearest neighbours; and the arithmetic of the limits."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +13,34 @@ from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, Valid
 from counterfoil.model.context import checked_context
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import parsed_checkpoint
 from counterfoil.model.principal import Principal, Role, checked_client_pattern
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.model.verdict import Accepted
 from counterfoil.ports.keys import DataKey
 from tests.contract.claims import made
 from tests.support.clock import START_US
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (lambda: checked_client_id(""), "client_id: must be 1 to 128 printable characters"),
+        (lambda: checked_redemption_id(""), "Idempotency-Key: must be 1 to 128 of A-Z a-z 0-9 . _ : -"),
+        (lambda: checked_credential_name(""), "name: must be 1 to 64 of A-Z a-z 0-9 . _ -"),
+        (lambda: checked_client_pattern(""), "client: patterns must be 1 to 128 printable characters"),
+        (lambda: checked_client_pattern("a?"), "client: patterns know no wildcard but *"),
+        (lambda: checked_context(dict.fromkeys("abcdefghijklmnopq", "")), "context: must have at most 16 pairs"),
+        (lambda: checked_context({"": ""}), "context: names must be 1 to 64 printable characters"),
+        (lambda: checked_context({"a": "v" * 513}), "context: values must have at most 512 characters"),
+        (lambda: checked_context({"a": "\n"}), "context: values must have no control characters"),
+        (lambda: parsed_checkpoint("1"), "checkpoint: must be NUMBER:MAC, as `journal verify` prints it"),
+    ],
+)
+def test_a_mistake_is_told_by_its_field_and_rule(mistake: Callable[[], object], told: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        mistake()
+    assert str(caught.value) == told == f"{caught.value.field}: {caught.value.rule}"
 
 
 @pytest.mark.parametrize("text", ["1", "x" * 128, "cliént 日本", "a b", "*"])
