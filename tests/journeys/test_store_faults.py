@@ -313,6 +313,25 @@ async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: P
     await again.close()
 
 
+async def test_what_stopped_the_store_is_in_the_log_and_behind_every_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with disk() as vfs:
+        store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
+        vfs.fault_at = _failing("xWrite", "-wal")
+        with pytest.raises(StoreUnavailable) as first:
+            await kept(store)
+        with pytest.raises(StoreUnavailable) as second:
+            await store.check_ready()
+        vfs.fault_at = lambda _call, _path: None
+        await store.close()
+    (told,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert (told.name, told.getMessage()) == ("counterfoil.stores.group_commit", "store stopped: IOError")
+    assert told.exc_info is not None
+    assert told.exc_info[1] is first.value.__cause__ is second.value.__cause__
+    assert isinstance(first.value.__cause__, apsw.IOError)
+
+
 async def test_an_io_error_in_a_checkpoint_is_final_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", 1)
     told = Told()
@@ -625,3 +644,42 @@ def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_pat
     restored = open_durable(target)
     sqlite_file.bind_to_epoch(restored, 2)
     restored.close()
+
+
+async def test_a_copy_is_restored_where_no_store_is(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
+    ref = await kept(store)
+    await store.close()
+    backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "counterfoil.db"
+    assert restore(tmp_path / "copy.db", target, lambda: 2) is None
+    restored = SqliteStore(target, Clock(), epoch=2, journal_key=JOURNAL_KEY)
+    assert await restored.find(ref) == made()
+    await restored.close()
+    assert [each.name for each in target.parent.iterdir()] == ["counterfoil.db"]
+
+
+def test_a_copy_that_is_not_there_is_said_to_be_missing_and_bumps_nothing(tmp_path: Path) -> None:
+    bumps = Bumps()
+    with pytest.raises(StoreUnfit, match=r"nowhere\.db does not exist"):
+        restore(tmp_path / "nowhere.db", tmp_path / "counterfoil.db", bumps)
+    assert bumps.times == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_wal_that_is_left_goes_with_the_store_that_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be played into the copy. SQLite takes it away when the file is looked at before; here, it does not."""
+    monkeypatch.setattr(sqlite_file, "refuse_if_open", lambda _path: None)
+    target, copy = tmp_path / "counterfoil.db", tmp_path / "copy.db"
+    await SqliteStore(copy, Clock(), journal_key=JOURNAL_KEY).close()
+    target.write_bytes(b"ruined" * 1000)
+    for suffix in ("-wal", "-shm"):
+        target.with_name(target.name + suffix).write_text(suffix)
+    aside = restore(copy, target, lambda: 2)
+    assert aside is not None
+    for suffix in ("-wal", "-shm"):
+        assert not target.with_name(target.name + suffix).exists()
+        assert aside.with_name(aside.name + suffix).read_text() == suffix

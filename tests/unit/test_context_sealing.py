@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from counterfoil.core.context_sealing import PREFIX
+from counterfoil.model.invalid import SealedContextRefused
 from counterfoil.model.limits import SEALED_CONTEXT_CHARS_MAX
 from tests.support.parts import Parts, decoded, made_parts, reason
 
@@ -90,6 +91,16 @@ async def test_a_sent_pair_never_passes_for_a_service_pair(parts: Parts, tmp_pat
 
 async def test_another_clients_sealed_context_is_refused_at_issue(parts: Parts) -> None:
     assert await _refused(parts, await _sealed(parts, "another"))
+
+
+async def test_whatever_is_wrong_with_a_sealed_context_the_same_is_said(parts: Parts) -> None:
+    whole, anothers, late = await _sealed(parts), await _sealed(parts, "another"), await _sealed(parts, lifetime_s=1)
+    parts.clock.advance_s(1)
+    for text in (whole + "=", whole[:-4] + "AAAA", anothers, late):
+        with pytest.raises(SealedContextRefused) as caught:
+            await parts.service.handlers.issuance.context_sealing.opened(text, "1234")
+        assert caught.value.field == "sealed_context"
+        assert caught.value.rule == ("is not a sealed context that this service made for this client and that is still in time")
 
 
 async def test_a_sealed_context_lives_a_day_unless_told_otherwise(parts: Parts) -> None:

@@ -11,6 +11,7 @@ import pytest
 from counterfoil.core.judgement import ClockDisagrees
 from counterfoil.core.validate import ValidationRequest
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
+from counterfoil.model.journal import Entry, Event
 from counterfoil.model.principal import Principal, Role
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.model.verdict import Accepted, Reason, Refused
@@ -301,6 +302,31 @@ async def test_what_was_never_issued_is_unknown_to_withdrawing(parts: Parts) -> 
         {"client_id": "4321", "passcode": issued["passcode"]},
     ):
         assert reason(await parts.ask("POST", "/v1/passcodes/revoke", asked, role="issuer")) == "unknown_passcode"
+
+
+async def test_the_journal_tells_who_was_refused_to_withdraw_what(tmp_path: Path) -> None:
+    clock = Clock()
+    store = MemoryStore(clock)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    issued = await parts.issue()
+    at_us, passcode = issued["timestamp"], issued["passcode"]
+    await parts.validate(passcode)
+    for asked, told in (
+        ({"passcode": "nonsense"}, (None, Reason.MALFORMED_PASSCODE)),
+        ({"passcode": passcode[:-4] + "AAAA"}, (at_us, Reason.UNKNOWN_PASSCODE)),
+        ({"passcode": passcode}, (at_us, Reason.ALREADY_REDEEMED)),
+        ({"timestamp": at_us}, (at_us, Reason.ALREADY_REDEEMED)),
+        ({"timestamp": 7}, (7, Reason.UNKNOWN_PASSCODE)),
+    ):
+        await parts.ask("POST", "/v1/passcodes/revoke", {"client_id": "1234", **asked}, role="issuer")
+        _, entry = store.journal[-1]
+        assert entry == Entry(Event.REFUSED, "1234", told[0], "the-issuer", told[1])
+
+
+async def test_a_revocation_says_that_it_is_one_every_time(parts: Parts) -> None:
+    ref = CounterfoilRef("1234", (await parts.issue())["timestamp"])
+    revocation = parts.service.handlers.revocation
+    assert [await revocation.revoke(ref, BACKEND) for _ in range(2)] == ["revoked", "revoked"]
 
 
 @pytest.mark.parametrize("names", [(), ("passcode", "timestamp")])

@@ -175,6 +175,15 @@ def test_giving_back_what_was_never_counted_harms_nothing() -> None:
     assert usage.take(IssueLimits(0, 1, 1), START_US, START_US + 1) is None
 
 
+def test_what_was_given_back_says_nothing_of_when_to_come_again() -> None:
+    limits, usage = IssueLimits(0, 1, 1), Usage()
+    soon_us, later_us = START_US + 5_000_000, START_US + 60_000_000
+    assert usage.take(limits, START_US, soon_us) is None
+    usage.give_back(soon_us)
+    assert usage.take(limits, START_US, later_us) is None
+    assert usage.take(limits, START_US, later_us) == LimitReached("too many passcodes of this client are outstanding", 61)
+
+
 def test_a_clock_that_goes_back_does_not_stop_a_client() -> None:
     usage, limits = Usage(), IssueLimits(rate_per_s=10, burst=5, outstanding_max=0)
     assert usage.take(limits, START_US, START_US + 60_000_000) is None
