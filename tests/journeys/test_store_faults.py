@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +21,16 @@ from counterfoil.ports.store import StoreUnavailable, StoreUnfit
 from counterfoil.stores import group_commit, sqlite_file
 from counterfoil.stores.open_store import open_store, sqlite_path
 from counterfoil.stores.sqlite import SqliteStore
-from counterfoil.stores.sqlite_file import MIGRATIONS, backup, durability, migrate, open_durable, refuse_if_open, restore
+from counterfoil.stores.sqlite_file import (
+    MIGRATIONS,
+    backup,
+    durability,
+    migrate,
+    open_durable,
+    open_reader,
+    refuse_if_open,
+    restore,
+)
 from tests.adversity.lossy_vfs import Fault, disk
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
@@ -58,6 +68,19 @@ async def test_every_store_runs_with_wal_and_full_synchronisation_read_back(tmp_
     assert store.durability == {"journal_mode": "wal", "synchronous": 2}
     await store.close()
     assert (tmp_path / "counterfoil.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_connection_that_writes_has_what_durability_takes_and_readers_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    wanted = {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1, "wal_autocheckpoint": 0}
+    with closing(open_durable(path)) as writer, closing(open_reader(path)) as reader:
+        assert {name: writer.pragma(name) for name in wanted} == wanted
+        writer.execute("CREATE TABLE t (a)")
+        assert reader.execute("SELECT count(*) FROM t").get == 0
+        with pytest.raises(apsw.ReadOnlyError):
+            reader.execute("INSERT INTO t VALUES (1)")
+        # Readers never wait for writers; for a checkpoint that restarts the WAL, they wait this long.
+        assert reader.pragma("busy_timeout") == 250
 
 
 def test_a_file_that_does_not_take_wal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +389,8 @@ async def test_a_damaged_file_is_final_for_readers_too(tmp_path: Path, monkeypat
     with pytest.raises(StoreUnavailable, match="cannot be read"):
         await store.find(ref)
     assert told.times == 1
+    with pytest.raises(StoreUnavailable, match="I/O error"):
+        await store.check_ready()
     await store.close()
 
 
@@ -633,8 +658,8 @@ def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_pat
     content[4096:] = bytes(reversed(content[4096:]))
     damaged.write_bytes(content)
     bumps = Bumps()
-    with pytest.raises((StoreUnfit, apsw.Error)):
-        restore(damaged, target, prepared, bumps)
+    with pytest.raises(StoreUnfit, match=r"damaged\.db"):
+        restore(damaged, target, bumps)
     assert bumps.times == 0
     target.write_bytes(b"ruined" * 1000)
     refuse_if_open(target)

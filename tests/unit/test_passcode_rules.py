@@ -202,6 +202,8 @@ async def test_the_default_lifetime_is_a_minute_and_bounds_are_kept(parts: Parts
 async def test_a_lower_ceiling_is_kept_too(tmp_path: Path) -> None:
     parts = made_parts(tmp_path, lifetime_default_s=10, lifetime_max_s=30)
     assert (await parts.issue())["expires_at"] == parts.clock.now_us + 10_000_000
+    longest = await parts.issue(lifetime_s=30)
+    assert longest["expires_at"] - longest["timestamp"] == 30_000_000
     answer = await parts.ask("POST", "/v1/passcodes", {"client_id": "1234", "lifetime_s": 31}, role="issuer")
     assert decoded(answer)["detail"] == "lifetime_s: must be 1 to 30"
 

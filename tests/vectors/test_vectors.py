@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from counterfoil.core.context_sealing import ContextSealing, SealedContext
-from counterfoil.core.issue import Issuance, IssueRequest
+from counterfoil.core.issue import Issuance, Issued, IssueRequest
 from counterfoil.core.key_context import key_context
 from counterfoil.core.seed_copy import opened_copy, sealed_copy
 from counterfoil.core.validate import Validation, ValidationRequest
@@ -97,7 +97,8 @@ async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector:
     issuance = Issuance(store, keys, sealing, clock, token_bytes, service_context, own_keys=own_keys)
     issued = await issuance.issue(IssueRequest(vector["client_id"], vector.get("context"), sealed, digest), PRINCIPAL)
 
-    assert getattr(issued, "passcode", None) == vector["passcode"]
+    expires_at_us = vector["timestamp"] + vector["lifetime_s"] * 1_000_000
+    assert issued == Issued(vector["client_id"], vector["timestamp"], expires_at_us, vector["passcode"])
     kept = await store.find(CounterfoilRef(vector["client_id"], vector["timestamp"]))
     assert kept is not None
     assert [kept.passcode_tag.hex(), kept.contexts_tag.hex(), kept.transaction_tag.hex()] == [
@@ -163,8 +164,9 @@ def test_a_seed_copy_is_the_vectors_bytes_and_opens_again(vector: dict[str, Any]
 @by("key_contexts")
 def test_the_managed_key_is_told_the_vectors_digests(vector: dict[str, Any]) -> None:
     digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
-    contexts = (vector.get(source) for source in ("context", "service_context", "sealed_pairs"))
-    binding = Binding(vector["client_id"], *contexts, digest)
+    binding = Binding(
+        vector["client_id"], vector.get("context"), vector.get("service_context"), vector.get("sealed_pairs"), digest
+    )
     assert key_context(bytes.fromhex(vector["data_key"]), vector["timestamp"], binding) == vector["key_context"]
 
 
