@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast adversity evidence-check engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets clean
+.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -23,6 +23,9 @@ adversity: .venv/ready engines  ## every campaign at full size (hours; goes on w
 
 evidence-check: .venv/ready  ## play 20 random seeds of the published simulation again and compare
 	@$(BIN)/python -m tests.adversity.evidence_check
+
+mutants: .venv/ready  ## change the code that holds the promises in every small way and see tests fail (an hour): docs/mutants.md
+	@$(BIN)/python -m tests.adversity.mutants
 
 engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK
 	@PYTHON=$(PYTHON) scripts/engines

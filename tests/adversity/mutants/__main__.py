@@ -1,0 +1,72 @@
+"""`make mutants`: tries every mutant of core, model and the SQLite store, and writes docs/mutants.md.
+
+It ends with status 1 when fewer than 95 % are killed, and when a survivor has no reason in survivors.toml.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from mutmut.utils.file_utils import walk_mutatable_files
+
+from tests.adversity.mutants import inside, outside, trial
+from tests.adversity.mutants.mutant import Fate, Mutant
+from tests.adversity.mutants.outside import Change
+from tests.adversity.mutants.page import KILLED_MIN, killed_share, page
+from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.progress import NOTES, ROOT, git
+
+_PAGE = ROOT / "docs" / "mutants.md"
+_OF_MUTMUT = ROOT / "mutants"
+_NOTE = NOTES / "mutants.json"
+
+
+def main(words: Sequence[str]) -> int:
+    """Tries them; 0 when enough are killed and every survivor has a reason."""
+    parser = argparse.ArgumentParser(prog="python -m tests.adversity.mutants", description=__doc__)
+    parser.add_argument("--go-on", action="store_true", help="keep what an earlier run killed, and try the rest again")
+    parser.add_argument("--workers", type=int, default=1, help="of mutmut; what stands outside functions goes one by one")
+    asked = parser.parse_args(words)
+    if not asked.go_on:
+        shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
+        _NOTE.unlink(missing_ok=True)
+    inside.run(asked.workers, again=asked.go_on)
+    mutants = [*inside.found(), *_outside()]
+    reasons = Reasons.written()
+    _PAGE.write_text(page(mutants, reasons, git("rev-parse", "HEAD"), datetime.now(UTC).date().isoformat()))
+    for name in reasons.unused(mutants):
+        _say(f"a reason is given for what does not survive: {name}")
+    unexplained = [mutant for mutant in mutants if mutant.fate is Fate.SURVIVED and reasons.why(mutant) is None]
+    _say(f"{len(mutants)} mutants, {killed_share(mutants):.1%} killed, {len(unexplained)} survive without a reason")
+    return int(bool(unexplained) or killed_share(mutants) < KILLED_MIN)
+
+
+def _outside() -> Iterator[Mutant]:
+    """The mutants outside functions; what was killed before, and is noted, stays so."""
+    noted: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
+    changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
+    untried = [change for change in changes if noted.get(_digest(change), {}).get("fate") in (None, Fate.SURVIVED)]
+    for change, mutant in zip(untried, trial.tried(untried, _say), strict=True):
+        noted[_digest(change)] = asdict(mutant)
+        _NOTE.write_text(json.dumps(noted))
+    for change in changes:
+        told = noted[_digest(change)]
+        yield Mutant(**{**told, "fate": Fate(told["fate"])})
+
+
+def _digest(change: Change) -> str:
+    return sha256(f"{change.path.name}\0{change.code}".encode()).hexdigest()
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""Mutants of what functions do: mutmut makes them, and runs for each the tests that enter its function."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import libcst as cst
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import read_functions_from_index
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import walk_mutatable_files
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
+
+_FATES = {
+    "killed": Fate.KILLED,
+    "timeout": Fate.TIMED_OUT,
+    "survived": Fate.SURVIVED,
+    # No test enters its function.
+    "no tests": Fate.SURVIVED,
+    # The process of its tests died, of a crash or by its own hand.
+    "segfault": Fate.KILLED,
+    "suspicious": Fate.KILLED,
+}
+
+
+def run(workers: int, *, again: bool) -> None:
+    """Tries every mutant that has not been tried; `again`, those that survived too. Raises CalledProcessError when tests fail.
+
+    mutmut itself keeps every fate until the function changes, and tries once more what it is given by name.
+    """
+    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers)]
+    subprocess.run(command, check=True)
+    survivors = [name for path, name, fate in _fates() if fate is Fate.SURVIVED] if again else []
+    if survivors:
+        subprocess.run([*command, *survivors], check=True)
+
+
+def found() -> Iterator[Mutant]:
+    """The mutants with their fates."""
+    for path, name, fate in _fates():
+        yield _mutant(path, name, fate)
+
+
+def _fates() -> Iterator[tuple[Path, str, Fate]]:
+    for path in walk_mutatable_files():
+        data = SourceFileMutationData(path=path)
+        data.load()
+        for name, exit_code in data.exit_code_by_key.items():
+            yield path, name, _FATES[status_by_exit_code[exit_code]]
+
+
+def _mutant(path: Path, name: str, fate: Fate) -> Mutant:
+    functions = read_functions_from_index(name, path)
+    assert functions is not None
+    function, class_name = orig_function_and_class_names_from_key(name)
+    before, after = changed_line(*(cst.Module([each]).code for each in functions))
+    where = function if class_name is None else f"{class_name}.{function}"
+    return Mutant(".".join(path.with_suffix("").parts[2:]), where, before, after, fate)

@@ -1,0 +1,92 @@
+"""What is made of code and SQL, and what the page says of it. The mutants themselves: `make mutants`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.adversity.mutants import sql
+from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
+from tests.adversity.mutants.outside import Change, changes
+from tests.adversity.mutants.page import NO_REASON, killed_share, page
+from tests.adversity.mutants.reasons import Reasons
+
+REDEEM = "UPDATE t SET a = 1 WHERE id = ? AND state = 'issued' AND expires_at > :now"
+MODULE = '''"""A module."""
+
+from typing import TypeAlias
+
+LIMIT = 5
+Name: TypeAlias = str
+_TAKE = """DELETE FROM t WHERE id <= ?"""
+
+
+class Thing:
+    """With a decorated method, and one that is not."""
+
+    @property
+    def more(self) -> int:
+        return LIMIT + 1
+
+    def taken_by_mutmut(self) -> int:
+        return LIMIT - 1
+'''
+
+
+def _changes(folder: Path) -> list[Change]:
+    path = folder / "room" / "module.py"
+    path.parent.mkdir()
+    path.write_text(MODULE)
+    return list(changes(path))
+
+
+def test_every_condition_of_a_statement_is_left_out_turned_and_moved() -> None:
+    made = set(sql.changed(REDEEM))
+    for text in (
+        "UPDATE t SET a = 1 WHERE state = 'issued' AND expires_at > :now",
+        "UPDATE t SET a = 1 WHERE id = ? AND expires_at > :now",
+        "UPDATE t SET a = 1 WHERE id = ? AND state = 'issued'",
+        REDEEM.replace("state =", "state <>"),
+        REDEEM.replace(">", ">="),
+        REDEEM.replace("'issued'", "'XXissuedXX'"),
+        REDEEM.replace("AND state", "OR state"),
+    ):
+        assert text in made
+    assert REDEEM not in made
+
+
+def test_constants_sql_and_decorated_functions_are_changed_and_nothing_else(tmp_path: Path) -> None:
+    made = _changes(tmp_path)
+    assert {change.where for change in made} == {"LIMIT", "_TAKE", "Thing"}
+    assert {change.after for change in made if change.where == "Thing"} == {"return LIMIT - 1", "return LIMIT + 2"}
+    assert {change.module for change in made} == {"room.module"}
+    assert '_TAKE = """DELETE FROM t WHERE id < ?"""' in {change.after for change in made}
+
+
+def test_a_change_is_told_in_one_line(tmp_path: Path) -> None:
+    assert changed_line("a\n  b = 1\nc", "a\n  b = 2\nc") == ("b = 1", "b = 2")
+    assert all("\n" not in change.before + change.after for change in _changes(tmp_path))
+
+
+def test_the_page_counts_and_says_where_a_reason_is_missing() -> None:
+    mutants = [
+        Mutant("core.a", "f", "x < 1", "x <= 1", Fate.KILLED),
+        Mutant("core.a", "f", "x < 1", "x < 2", Fate.TIMED_OUT),
+        Mutant("core.a", "f", 'log("a")', "log(None)", Fate.SURVIVED),
+        Mutant("core.b", "C.g", "y = 1", "y = None", Fate.SURVIVED),
+    ]
+    reasons = Reasons('[["core.a:f"]]\nwhy = "Words."\nlines = ["log(None)", "gone"]\n')
+    text = page(mutants, reasons, "c0ffee", "2026-01-01")
+    assert killed_share(mutants) == 0.5
+    assert "4 mutants, 2 killed (50.0%; 1 of them by not ending), 2 survived." in text
+    assert "**core.a, `f`**: Words." in text
+    assert f"**core.b, `C.g`**: {NO_REASON}" in text
+    assert reasons.unused(mutants) == [("core.a", "f", "gone")]
+
+
+def test_one_mutant_has_one_reason() -> None:
+    with pytest.raises(AssertionError, match="two reasons"):
+        Reasons('[["a:f"]]\nwhy = "x"\nlines = ["l"]\n[["a:f"]]\nwhy = "y"\nlines = ["l"]\n')
+
+
+def test_every_written_reason_is_a_sentence() -> None:
+    assert all(why.endswith(".") and len(why) > 20 for why in Reasons.written().sentences())
