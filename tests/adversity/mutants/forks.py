@@ -12,7 +12,6 @@ import time
 from contextlib import suppress
 from importlib import import_module
 
-# None that is a plugin of pytest: those it wants to import by itself.
 _LIBRARIES = (
     "apsw",
     "botocore.session",
@@ -20,12 +19,19 @@ _LIBRARIES = (
     "cryptography.hazmat.primitives.ciphers.aead",
     "httptools",
     "httpx2",
+    "hypothesis.internal.conjecture.engine",
+    "hypothesis.strategies",
     "msgspec",
     "openapi_spec_validator",
     "prometheus_client",
+    "pytest",
+    "pytest_asyncio.plugin",
+    "pytest_cov.plugin",
     "rich.console",
     "uvicorn",
 )
+# Its plugins are imported before it comes to it, which it warns of.
+_ARGUMENTS = ("-x", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 _LOOK_EVERY_S = 0.02
 
 
@@ -68,7 +74,7 @@ def _run(tests: list[str], arguments: list[str]) -> None:
         for stream in range(3):
             os.dup2(nowhere, stream)
         pytest = import_module("pytest")
-        status = int(pytest.main(["-x", *arguments, *tests]))
+        status = int(pytest.main([*_ARGUMENTS, *arguments, *tests]))
     finally:
         os._exit(status)
 

@@ -28,8 +28,13 @@ _TESTS = {
         ("tests/unit", "tests/contract", "tests/journeys/test_journal.py"),
     ),
     "stores": (
-        ("tests/contract/test_store.py", "tests/contract/test_journal.py"),
-        ("tests/journeys/test_store_faults.py", "tests/journeys/test_journal.py"),
+        (
+            "tests/contract/test_store.py",
+            "tests/contract/test_journal.py",
+            "tests/unit/test_schema.py",
+            "tests/unit/test_broom.py",
+        ),
+        ("tests/unit/test_group_commit.py", "tests/journeys/test_store_faults.py", "tests/journeys/test_journal.py"),
         ("tests/journeys/test_copies.py", "tests/journeys/test_races.py", "tests/unit"),
     ),
 }

@@ -1,0 +1,99 @@
+"""Shared transactions: how many share one, what the log says when one is rolled back, and how a process ends."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from counterfoil.ports.store import StoreUnavailable
+from counterfoil.stores.sqlite import SqliteStore
+from tests.contract.claims import kept, made
+from tests.support.clock import START_US, Clock
+from tests.support.journal import JOURNAL_KEY
+from tests.support.service import clean_environment
+
+
+def _opened(folder: Path) -> SqliteStore:
+    return SqliteStore(folder / "counterfoil.db", Clock(), broom=False, journal_key=JOURNAL_KEY)
+
+
+def _batches(store: SqliteStore) -> list[int]:
+    """How many steps there are in each transaction from now on, without those of nobody."""
+    sizes: list[int] = []
+    keep_house = store._writer._housekeeping
+
+    def counting(connection: apsw.Connection, writes: int) -> bool:
+        if writes:
+            sizes.append(writes)
+        return keep_house(connection, writes)
+
+    store._writer._housekeeping = counting
+    return sizes
+
+
+async def test_all_who_ask_at_once_share_a_transaction_up_to_512(tmp_path: Path) -> None:
+    store = _opened(tmp_path)
+    sizes = _batches(store)
+    refs = await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(1300)))
+    assert sizes == [512, 512, 276]
+    assert None not in [await store.find(ref) for ref in refs]
+    await store.close()
+
+
+async def test_steps_are_made_in_the_order_in_which_they_were_asked(tmp_path: Path) -> None:
+    store = _opened(tmp_path)
+    made_in: list[int] = []
+
+    def numbered(number: int) -> Callable[[apsw.Connection], int]:
+        def step(_: apsw.Connection) -> int:
+            made_in.append(number)
+            return number
+
+        return step
+
+    answers = await asyncio.gather(*(store._writer.run(numbered(number)) for number in range(1300)))
+    assert made_in == answers == list(range(1300))
+    await store.close()
+
+
+async def test_a_rollback_is_told_with_its_size_and_cause(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = _opened(tmp_path)
+
+    def full(_: apsw.Connection) -> None:
+        raise apsw.FullError("full")
+
+    answers = await asyncio.gather(*(store._writer.run(full) for _ in range(3)), return_exceptions=True)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ["a transaction of 3 was rolled back: FullError"]
+    for answer in answers:
+        assert isinstance(answer, StoreUnavailable)
+        assert isinstance(answer.__cause__, apsw.FullError)
+    await kept(store)
+    await store.close()
+
+
+FORGETS_TO_CLOSE = """
+import asyncio, sys
+from pathlib import Path
+from tests.unit.test_group_commit import _opened
+from tests.contract.claims import kept
+
+async def main():
+    await kept(_opened(Path(sys.argv[1])))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_forgets_to_close_its_store_ends_all_the_same(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETS_TO_CLOSE, str(tmp_path)], env=clean_environment(), timeout=60, check=False
+    )
+    assert done.returncode == 0
+    store = _opened(tmp_path)
+    assert await store.find(made().ref) == made()
+    await store.close()
