@@ -35,7 +35,7 @@ _TESTS = {
             "tests/unit/test_broom.py",
         ),
         ("tests/unit/test_group_commit.py", "tests/journeys/test_store_faults.py", "tests/journeys/test_journal.py"),
-        ("tests/journeys/test_copies.py", "tests/journeys/test_races.py", "tests/unit"),
+        ("tests/journeys/test_races.py", "tests/unit"),
     ),
 }
 # mutmut's own settings: what a copy needs, and with which arguments tests run.
