@@ -1,23 +1,27 @@
 """Bounds of what callers choose, each with its nearest neighbours; and the arithmetic of the limits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from counterfoil.core.context_sealing import SealedContext
-from counterfoil.core.issue import Issued
+from counterfoil.core.issue import Issued, IssueRequest
 from counterfoil.core.sealing import Tags
-from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, ValidationRequest
+from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, ValidationRequest, _Fitted
+from counterfoil.model import limits
+from counterfoil.model.canonical import Binding
 from counterfoil.model.context import checked_context
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.journal import parsed_checkpoint
+from counterfoil.model.journal import JournalKey, parsed_checkpoint
+from counterfoil.model.passcode import Header, Passcode
 from counterfoil.model.principal import Principal, Role, checked_client_pattern
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.model.verdict import Accepted
-from counterfoil.ports.keys import DataKey
+from counterfoil.ports.keys import DataKey, OwnKey
 from tests.contract.claims import made
 from tests.support.clock import START_US
 
@@ -208,18 +212,39 @@ def test_an_account_is_idle_once_nothing_in_it_matters() -> None:
 
 
 def test_no_repr_shows_a_secret() -> None:
-    accepted = Accepted("c", 1, 2, 3, "r", False)
+    text, raw, pairs = "canary", b"canary", {"canary": "canary"}
+    header = Header(b"abcd", 1, 2, b"canary----------")
+    counterfoil = made(seed_copy=raw)
     shown = repr(
         [
-            Issued("c", 1, 2, "canary"),
-            ValidationRequest("c", "canary", "r"),
-            SeedValidationRequest("c", 1, "r", passcode="canary"),
-            SeedAccepted(accepted, b"canary"),
-            SealedContext("c", "canary", 1),
-            DataKey(b"abcd", b"canary"),
-            Tags(b"canary", b"canary", b"canary"),
-            made(seed_copy=b"canary"),
+            replace(counterfoil, passcode_tag=raw, contexts_tag=raw, transaction_tag=raw, wrapped_key=raw),
+            IssueRequest("c", pairs, text, raw, 1),
+            Issued("c", 1, 2, text),
+            ValidationRequest("c", text, "r", pairs, pairs, raw, 1),
+            SeedValidationRequest("c", 1, "r", pairs, text),
+            SeedAccepted(Accepted("c", 1, 2, 3, "r", False), raw),
+            _Fitted(counterfoil, None, raw),
+            SealedContext("c", text, 1),
+            Binding("c", pairs, pairs, pairs, raw),
+            header,
+            Passcode(header, raw),
+            JournalKey(raw),
+            DataKey(b"abcd", raw),
+            OwnKey(raw, raw),
+            Tags(raw, raw, raw),
         ]
     )
     assert "canary" not in shown
-    assert "pppp" not in shown
+
+
+def test_the_protocols_bounds_are_these() -> None:
+    # NIST SP 800-63B-4 (3.1.3.2) and ASVS 5.0 (6.5.5) set the longest lifetime, PSD2 RTS 4(3)(b) the attempts.
+    assert (limits.LIFETIME_S_MIN, limits.LIFETIME_S_DEFAULT, limits.LIFETIME_S_MAX) == (1, 60, 600)
+    assert limits.ATTEMPTS_MAX == 5
+    assert limits.CLOCK_TOLERANCE_US == 5_000_000
+    assert limits.RETENTION_S_DEFAULT == 60 * 60
+    assert limits.JOURNAL_RETENTION_S_DEFAULT == 90 * 24 * 60 * 60
+    assert limits.BODY_BYTES_MAX == 65_536
+    assert limits.JSON_DEPTH_MAX == 32
+    assert limits.SEALED_CONTEXT_CHARS_MAX == 1_024
+    assert (limits.SEALED_CONTEXT_LIFETIME_S_DEFAULT, limits.SEALED_CONTEXT_LIFETIME_S_MAX) == (86_400, 2_592_000)

@@ -19,6 +19,15 @@ KEY_ID = bytes.fromhex("5f0c6a21")
 TIMESTAMP_US = 1795410340123456
 LIFETIME_S = 60
 ISSUER_ID = "c0ffee"
+_ENTRY = {
+    "at": TIMESTAMP_US + 1,
+    "event": "",
+    "client_id": "café",
+    "timestamp": TIMESTAMP_US,
+    "by": "backend",
+    "reason": None,
+    "redemption_id": None,
+}
 
 
 def hkdf_expand(key: bytes, info: bytes, length: int) -> bytes:
@@ -192,6 +201,33 @@ def key_context_vector(name: str, client_id: str, canonical: str | None = None, 
     }
 
 
+def journal_vector(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """A chain: its beginning, its entries with their MACs, and both ends with their seals."""
+    journal_key, mac = sha256(b"journal key").digest(), sha256(b"beginning").digest()
+
+    def value(text: str | None) -> bytes:
+        return bytes([255] * 4) if text is None else struct.pack(">I", len(text.encode())) + text.encode()
+
+    def end(which: str, number: int, mac: bytes) -> dict[str, Any]:
+        content = f"counterfoil/journal/v1/{which}/{number}:{mac.hex()}"
+        return {"number": number, "mac": mac.hex(), "seal": hmac.digest(journal_key, content.encode(), "sha256").hex()}
+
+    start, told = end("start", 0, mac), []
+    for number, entry in enumerate(entries, 1):
+        names = ("event", "client_id", "by", "reason", "redemption_id")
+        values = f"{number} {entry['at']} {entry['timestamp']}", *(entry[name] for name in names)
+        covered = b"counterfoil/journal/v1/entry" + mac + b"".join(value(each) for each in values)
+        mac = hmac.digest(journal_key, covered, "sha256")
+        told.append({**entry, "mac": mac.hex()})
+    return {
+        "name": "a chain of three",
+        "journal_key": journal_key.hex(),
+        "start": start,
+        "entries": told,
+        "head": end("head", len(entries), mac),
+    }
+
+
 def misspelled(passcode: str) -> list[dict[str, str]]:
     """Strings that are nearly a passcode, and why none of them is one."""
     return [
@@ -252,6 +288,15 @@ def all_vectors() -> dict[str, Any]:
         "key_contexts": [
             key_context_vector("nothing but a client", "1234"),
             key_context_vector("everything", "café", payment, context={"a": "b"}, service_context={}, sealed_pairs={"c": "d"}),
+        ],
+        "journals": [
+            journal_vector(
+                [
+                    {**_ENTRY, "event": "issued", "by": ISSUER_ID},
+                    {**_ENTRY, "event": "refused", "timestamp": None, "reason": "malformed_passcode", "redemption_id": "a"},
+                    {**_ENTRY, "event": "accepted", "redemption_id": "b"},
+                ]
+            )
         ],
         "canonical_json": [
             {"text": text, "canonical": canonical, "sha256": sha256(canonical.encode()).hexdigest()}

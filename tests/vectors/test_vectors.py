@@ -16,9 +16,10 @@ from counterfoil.core.validate import Validation, ValidationRequest
 from counterfoil.model.canonical import Binding
 from counterfoil.model.counterfoil import CounterfoilRef
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.journal import Entry, Event, JournalKey, Link
 from counterfoil.model.passcode import Header, MalformedPasscode, parsed_passcode
 from counterfoil.model.principal import Principal, Role
-from counterfoil.model.verdict import Accepted
+from counterfoil.model.verdict import Accepted, Reason
 from counterfoil.ports.keys import DataKey, OwnKey
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.wire.strict_json import parsed_json
@@ -168,6 +169,19 @@ def test_the_managed_key_is_told_the_vectors_digests(vector: dict[str, Any]) -> 
         vector["client_id"], vector.get("context"), vector.get("service_context"), vector.get("sealed_pairs"), digest
     )
     assert key_context(bytes.fromhex(vector["data_key"]), vector["timestamp"], binding) == vector["key_context"]
+
+
+@by("journals")
+def test_the_journals_chain_and_ends_are_the_vectors(vector: dict[str, Any]) -> None:
+    key = JournalKey(bytes.fromhex(vector["journal_key"]))
+    start = link = Link(vector["start"]["number"], bytes.fromhex(vector["start"]["mac"]))
+    for told in vector["entries"]:
+        reason = None if told["reason"] is None else Reason(told["reason"])
+        names = told["client_id"], told["timestamp"], told["by"]
+        link = key.next_link(link, told["at"], Entry(Event(told["event"]), *names, reason, told["redemption_id"]))
+        assert link.mac.hex() == told["mac"]
+    for end, told in ((key.start(start), vector["start"]), (key.head(link), vector["head"])):
+        assert (end.link.seq, end.link.mac.hex(), end.seal.hex()) == (told["number"], told["mac"], told["seal"])
 
 
 @by("canonical_json")
