@@ -221,6 +221,14 @@ async def test_a_retired_keys_passcode_is_refused_without_being_presented(parts:
     assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}")) == "key_retired"
 
 
+async def test_who_only_names_a_native_passcode_hears_nothing_of_its_key(parts: Parts) -> None:
+    issued = await parts.issue()
+    before = KeysetFile(parts.keyset.path).keyset().primary_id
+    parts.keyset.rotate()
+    parts.keyset.retire(before)
+    assert reason(await _validated(parts, f"clientId=1234&timestamp={issued['timestamp']}")) == "unknown_passcode"
+
+
 @pytest.mark.parametrize(
     "query",
     [
