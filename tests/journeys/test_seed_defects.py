@@ -221,6 +221,22 @@ async def test_a_retired_keys_passcode_is_refused_without_being_presented(parts:
     assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}")) == "key_retired"
 
 
+async def test_the_service_context_is_bound_here_too(tmp_path: Path) -> None:
+    parts = made_parts(tmp_path, service_context='{"stage": "prod"}')
+    for presents in (False, True):
+        stamp, otp = await _generated(parts)
+        query = f"clientId=1234&timestamp={stamp}" + (f"&otp={otp}" if presents else "")
+        assert (await _validated(parts, query)).status == 200
+
+
+async def test_the_journal_names_the_passcode_that_was_presented_and_not_the_one_that_was_said(parts: Parts) -> None:
+    stamp, otp = await _generated(parts)
+    assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp + 1}&otp={otp}")) == "timestamp_mismatch"
+    assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp + 1}")) == "unknown_passcode"
+    assert isinstance(parts.store, MemoryStore)
+    assert [entry.timestamp_us for _, entry in parts.store.journal] == [stamp, stamp, stamp + 1]
+
+
 async def test_who_only_names_a_native_passcode_hears_nothing_of_its_key(parts: Parts) -> None:
     issued = await parts.issue()
     before = KeysetFile(parts.keyset.path).keyset().primary_id
