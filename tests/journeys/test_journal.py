@@ -447,7 +447,8 @@ async def test_every_verdict_is_in_the_journal_before_it_is_told_and_no_secret_i
     for _ in range(2):
         named = {"client_id": "1234", "passcode": second["passcode"]}
         assert (await parts.ask("POST", "/v1/passcodes/revoke", named, role="issuer")).status == 204
-    told = [(entry.event.value, entry.reason and entry.reason.value, entry.redemption_id) for entry in verified_entries(path)]
+    entries = verified_entries(path)
+    told = [(entry.event.value, entry.reason and entry.reason.value, entry.redemption_id) for entry in entries]
     assert told == [
         ("issued", None, None),
         ("refused", "context_mismatch", "a"),
@@ -461,6 +462,11 @@ async def test_every_verdict_is_in_the_journal_before_it_is_told_and_no_secret_i
         ("revoked", None, None),
         ("revoked", None, None),
     ]
+    stamp, second_stamp = issued["timestamp"], second["timestamp"]
+    assert [entry.timestamp_us for entry in entries] == [stamp] * 5 + [None, stamp, stamp] + [second_stamp] * 3
+    assert [entry.client_id for entry in entries] == ["1234"] * 6 + ["another client"] + ["1234"] * 4
+    issuer = parts.credentials.read()[0].credential_id
+    assert [entry.by for entry in entries] == [issuer, *["the-validator"] * 7, issuer, "the-issuer", "the-issuer"]
     await parts.store.close()
     content = b"".join(each.read_bytes() for each in tmp_path.glob("counterfoil.db*"))
     for secret in (issued["passcode"], "canary-device", "canary-payee"):
