@@ -13,6 +13,8 @@ import pytest
 from counterfoil.api.http import Response
 from counterfoil.keys.keyset_file import KeysetFile
 from counterfoil.model.counterfoil import CounterfoilRef
+from counterfoil.model.journal import Event
+from counterfoil.model.verdict import Reason
 from counterfoil.stores.memory import MemoryStore
 from tests.support.clock import Clock
 from tests.support.parts import Parts, decoded, made_parts, reason
@@ -198,6 +200,9 @@ async def test_who_only_names_it_can_lock_nothing(parts: Parts) -> None:
     stamp, _ = await _generated(parts, "clientId=1234&deviceId=d-9")
     for _ in range(20):
         assert reason(await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=x")) == "context_mismatch"
+    assert isinstance(parts.store, MemoryStore)
+    told = [entry.reason for _, entry in parts.store.journal if entry.event is Event.REFUSED]
+    assert told == [Reason.CONTEXT_MISMATCH] * 20
     assert (await _validated(parts, f"clientId=1234&timestamp={stamp}&deviceId=d-9")).status == 200
 
 

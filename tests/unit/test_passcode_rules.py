@@ -389,6 +389,11 @@ async def test_who_loses_the_race_is_judged_on_what_the_write_found(
         assert verdict.replayed
     else:
         assert verdict == expected
+    _, told = store.journal[-1]
+    event = Event.REPLAYED if expected is None else Event.REFUSED
+    assert told == Entry(
+        event, "1234", issued["timestamp"], BACKEND.name, None if expected is None else expected.reason, "mine"
+    )
 
 
 async def test_a_store_that_never_settles_is_a_fault(tmp_path: Path) -> None:
