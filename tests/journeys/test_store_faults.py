@@ -614,6 +614,17 @@ async def test_a_copy_made_while_writing_is_whole(tmp_path: Path) -> None:
     await copy.close()
 
 
+async def test_a_copy_is_one_file_and_what_is_no_store_is_not_copied(tmp_path: Path) -> None:
+    await SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY).close()
+    backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
+    with closing(apsw.Connection(str(tmp_path / "copy.db"))) as copy:
+        assert copy.pragma("journal_mode") == "delete"
+    (tmp_path / "text").write_bytes(b"no database " * 100)
+    with pytest.raises(StoreUnfit, match=r"text cannot be copied: NotADBError"):
+        backup(tmp_path / "text", tmp_path / "copy-of-text")
+    assert not (tmp_path / "copy-of-text").exists()
+
+
 async def _write(store: SqliteStore, start: int, end: int) -> None:
     for number in range(start, end):
         await kept(store, made(timestamp_us=START_US + number))
