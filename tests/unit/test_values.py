@@ -133,6 +133,11 @@ def test_other_roles_act_for_every_client() -> None:
     assert Principal("n", "i", Role.VALIDATOR).covers("any")
 
 
+@pytest.mark.parametrize("text", ["*", "shop-*", "X", "x" * 128, "cliént"])
+def test_a_pattern_of_1_to_128_printable_characters_is_taken_as_it_is(text: str) -> None:
+    assert checked_client_pattern(text) == text
+
+
 @pytest.mark.parametrize("text", ["", "a?", "[a]", "x" * 129, "a\n"])
 def test_a_pattern_knows_no_wildcard_but_the_star(text: str) -> None:
     with pytest.raises(Invalid):
@@ -208,7 +213,17 @@ def test_an_account_is_idle_once_nothing_in_it_matters() -> None:
     usage = Usage()
     assert usage.idle_at_us() == 0
     usage.take(IssueLimits(1, 1, 1), START_US, START_US + 5_000_000)
-    assert usage.idle_at_us() > START_US + 5_000_000
+    # Outstanding to the end of the second in which it expires.
+    assert usage.idle_at_us() == (START_US // 1_000_000 + 6) * 1_000_000
+    usage.give_back(START_US + 5_000_000)
+    assert usage.idle_at_us() == START_US + 1_000_000
+
+
+def test_the_next_one_is_too_early_by_a_microsecond_and_then_not() -> None:
+    limits, usage = IssueLimits(2, 1, 0), Usage()
+    assert usage.take(limits, START_US, START_US) is None
+    assert isinstance(usage.take(limits, START_US + 499_999, START_US), LimitReached)
+    assert usage.take(limits, START_US + 500_000, START_US) is None
 
 
 def test_no_repr_shows_a_secret() -> None:
