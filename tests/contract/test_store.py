@@ -46,6 +46,24 @@ async def test_two_clients_share_a_timestamp_without_touching_each_other(store: 
     assert found.state is State.ISSUED
 
 
+async def test_what_happens_to_one_clients_passcode_happens_to_no_other_of_its_microsecond(store: Store) -> None:
+    others = [await kept(store, made(client_id)) for client_id in ("0", "1235", "4321")]
+    others.append(await kept(store, made(timestamp_us=START_US + 1)))
+    for change in ("count", "revoke", "redeem"):
+        ref = await kept(store, made(f"1234-{change}"))
+        if change == "count":
+            outcome = await store.count_mismatch(ref, ATTEMPTS_MAX, mismatch(ref))
+        elif change == "revoke":
+            outcome = await store.revoke(ref, revocation(ref))
+        else:
+            outcome = await store.redeem(ref, MINE, ATTEMPTS_MAX)
+        assert outcome.applied
+        assert outcome.counterfoil is not None
+        assert outcome.counterfoil.ref == ref
+        for other in others:
+            assert await store.find(other) == made(*other)
+
+
 async def test_exactly_one_of_256_redeemers_wins(store: Store) -> None:
     await exactly_one_of_many_redeems(store)
 
@@ -188,8 +206,8 @@ async def test_one_clients_rate_is_not_anothers(limiting_store: Store, clock: Cl
 
 
 async def test_a_taken_timestamp_costs_nothing_of_the_rate(limiting_store: Store, clock: Clock) -> None:
-    for _ in range(10):
-        await limiting_store.insert(_next(clock, 0), RATE)
+    outcomes = [await limiting_store.insert(_next(clock, 0), RATE) for _ in range(10)]
+    assert outcomes == ["stored"] + ["timestamp_taken"] * 9
     assert await limiting_store.insert(_next(clock, 1), RATE) == "stored"
 
 

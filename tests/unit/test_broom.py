@@ -83,6 +83,19 @@ async def test_an_entry_of_the_journal_goes_when_its_retention_is_over_and_not_a
     await store.close()
 
 
+@pytest.mark.parametrize("sweeps", ["rows", "entries"])
+async def test_the_broom_says_whether_more_is_left(tmp_path: Path, sweeps: str) -> None:
+    clock = Clock()
+    store = _opened(tmp_path, clock, journal_retention_s=50 if sweeps == "entries" else 10**6)
+    for number in range(5):
+        await kept(store, made(timestamp_us=START_US + number))
+    clock.now_us = START_US + (51_000_000 if sweeps == "entries" else KEPT_US + 10)
+    # Twice in a transaction, two at a time: here, and at its end as ever.
+    told = [await store._writer.run(lambda connection: store._keep_house(connection, 1)) for _ in range(3)]
+    assert told == [True, False, False]
+    await store.close()
+
+
 async def test_an_account_goes_when_it_is_idle_and_not_a_microsecond_before(tmp_path: Path) -> None:
     clock = Clock()
     store = _opened(tmp_path, clock)
