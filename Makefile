@@ -104,4 +104,4 @@ docs-assets:  ## fetch the documentation page's library again
 	@touch .venv/ready
 
 clean:  ## forget .venv and what tools left behind
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist mutants

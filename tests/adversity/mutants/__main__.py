@@ -5,9 +5,11 @@ It ends with status 1 when fewer than 95 % are killed, and when a survivor has n
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,16 +30,18 @@ _NOTE = NOTES / "mutants.json"
 
 
 def main(words: Sequence[str]) -> int:
-    """Tries them; 0 when enough are killed and every survivor has a reason."""
+    """Tries them, inside and outside functions at once; 0 when enough are killed and every survivor has a reason."""
     parser = argparse.ArgumentParser(prog="python -m tests.adversity.mutants", description=__doc__)
     parser.add_argument("--go-on", action="store_true", help="keep what an earlier run killed, and try the rest again")
-    parser.add_argument("--workers", type=int, default=1, help="of mutmut; what stands outside functions goes one by one")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="one of them for what is outside functions")
     asked = parser.parse_args(words)
     if not asked.go_on:
         shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
         _NOTE.unlink(missing_ok=True)
-    inside.run(asked.workers, again=asked.go_on)
-    mutants = [*inside.found(), *_outside()]
+    with ThreadPoolExecutor(1) as beside:
+        tried_outside = beside.submit(lambda: list(_outside()))
+        inside.run(max(1, asked.workers - 1), again=asked.go_on)
+    mutants = [*inside.found(), *tried_outside.result()]
     reasons = Reasons.written()
     _PAGE.write_text(page(mutants, reasons, git("rev-parse", "HEAD"), datetime.now(UTC).date().isoformat()))
     for name in reasons.unused(mutants):
