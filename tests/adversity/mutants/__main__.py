@@ -42,6 +42,8 @@ def main(words: Sequence[str]) -> int:
         tried_outside = beside.submit(lambda: list(_outside()))
         inside.run(max(1, asked.workers - 1), again=asked.go_on)
     mutants = [*inside.found(), *tried_outside.result()]
+    # mutmut looks before it begins, and not again.
+    trial.confirm_whole()
     reasons = Reasons.written()
     _PAGE.write_text(page(mutants, reasons, git("rev-parse", "HEAD"), datetime.now(UTC).date().isoformat()))
     for name in reasons.unused(mutants):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from tests.adversity.mutants.outside import Change
 from tests.adversity.progress import NOTES, ROOT
 
 Say = Callable[[str], None]
+Outcome = Callable[[Sequence[str]], int | None]
+"""Runs tests in the copy: the exit status of pytest, or None when they did not end."""
 
 _TREE = NOTES / "mutants"
 _FORKS = Path(__file__).with_name("forks.py")
@@ -42,25 +44,49 @@ _TESTS = {
 _SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
 _ALL_PASSED = 0
 _TIMEOUT_S = 300
+_LOT = 20
 
 
 def tried(changes: Sequence[Change], say: Say) -> Iterator[Mutant]:
-    """The mutants that the changes make, each with its fate. Raises RuntimeError when tests fail without a change."""
+    """The mutants that the changes make, each with its fate. Raises RuntimeError when tests fail without a change.
+
+    They are told in small lots, each once the whole code has passed after it: when a disk is full, or a library gone, every
+    mutant would be taken for killed.
+    """
     _copy()
     with _forks() as outcome:
-        for room in sorted({_room(change) for change in changes}):
-            if any(outcome(tests) != _ALL_PASSED for tests in _TESTS[room]):
-                raise RuntimeError(f"the tests of {room} fail without a mutant")
-        for number, change in enumerate(changes, 1):
-            file = _TREE / change.path.relative_to(ROOT)
-            whole = file.read_text()
-            file.write_text(change.code)
-            statuses = (outcome(tests) for tests in _TESTS[_room(change)])
-            status = next((status for status in statuses if status != _ALL_PASSED), _ALL_PASSED)
-            file.write_text(whole)
-            fate = Fate.TIMED_OUT if status is None else Fate.SURVIVED if status == _ALL_PASSED else Fate.KILLED
-            say(f"{number}/{len(changes)} {fate}: {change.module} {change.after}")
-            yield Mutant(change.module, change.where, change.before, change.after, fate)
+        _confirm({_room(change): _TESTS[_room(change)] for change in changes}, outcome)
+        for start in range(0, len(changes), _LOT):
+            lot = changes[start : start + _LOT]
+            mutants = [_fate(change, outcome) for change in lot]
+            _confirm({_room(change): _TESTS[_room(change)][:1] for change in lot}, outcome)
+            for number, mutant in enumerate(mutants, start + 1):
+                say(f"{number}/{len(changes)} {mutant.fate}: {mutant.module} {mutant.after}")
+                yield mutant
+
+
+def confirm_whole() -> None:
+    """Raises RuntimeError when the tests fail, now, on the code as it is."""
+    _copy()
+    with _forks() as outcome:
+        _confirm(_TESTS, outcome)
+
+
+def _confirm(tests: Mapping[str, Sequence[Sequence[str]]], outcome: Outcome) -> None:
+    for room, stages in tests.items():
+        if any(outcome(stage) != _ALL_PASSED for stage in stages):
+            raise RuntimeError(f"the tests of {room} fail without a mutant")
+
+
+def _fate(change: Change, outcome: Outcome) -> Mutant:
+    file = _TREE / change.path.relative_to(ROOT)
+    whole = file.read_text()
+    file.write_text(change.code)
+    statuses = (outcome(stage) for stage in _TESTS[_room(change)])
+    status = next((status for status in statuses if status != _ALL_PASSED), _ALL_PASSED)
+    file.write_text(whole)
+    fate = Fate.TIMED_OUT if status is None else Fate.SURVIVED if status == _ALL_PASSED else Fate.KILLED
+    return Mutant(change.module, change.where, change.before, change.after, fate)
 
 
 def _room(change: Change) -> str:
@@ -77,8 +103,8 @@ def _copy() -> None:
 
 
 @contextmanager
-def _forks() -> Iterator[Callable[[Sequence[str]], int | None]]:
-    """Gives a way to run tests in the copy: the exit status of pytest, or None when they did not end."""
+def _forks() -> Iterator[Outcome]:
+    """A process that runs tests in the copy."""
     with subprocess.Popen(
         [sys.executable, str(_FORKS)], cwd=_TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
