@@ -4,13 +4,16 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 
 from counterfoil.ports.store import StoreUnavailable
+from counterfoil.stores import group_commit
 from counterfoil.stores.sqlite import SqliteStore
+from counterfoil.stores.sqlite_file import open_reader
 from tests.contract.claims import kept, made
 from tests.support.clock import START_US, Clock
 from tests.support.journal import JOURNAL_KEY
@@ -97,3 +100,35 @@ async def test_a_process_that_forgets_to_close_its_store_ends_all_the_same(tmp_p
     store = _opened(tmp_path)
     assert await store.find(made().ref) == made()
     await store.close()
+
+
+@pytest.mark.parametrize(("every_s", "put_off"), [(3600, 1), (0, 3)])
+async def test_a_wal_that_a_reader_keeps_long_is_insisted_on_and_not_at_every_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, every_s: float, put_off: int
+) -> None:
+    store = _opened(tmp_path)
+    await kept(store)
+    caplog.set_level("INFO")
+    waits_s: list[float] = []
+    wait_for_lock_s = store._writer._wait_for_lock_s
+
+    def noted(wait_s: float) -> None:
+        waits_s.append(wait_s)
+        wait_for_lock_s(wait_s)
+
+    store._writer._wait_for_lock_s = noted
+    monkeypatch.setattr(group_commit, "_INSISTING_EVERY_S", every_s)
+    monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", 1)
+    with closing(open_reader(tmp_path / "counterfoil.db")) as reader:
+        reader.execute("BEGIN; SELECT * FROM counterfoils").fetchall()
+        for number in range(1, 4):
+            # A checkpoint that does not insist takes what it can, and is not put off.
+            await kept(store, made(timestamp_us=START_US + number))
+        await store.check_ready()
+        assert [record.getMessage() for record in caplog.records] == []
+        monkeypatch.setattr(group_commit, "_INSISTENT_CHECKPOINT_PAGES", 1)
+        for number in range(4, 7):
+            await kept(store, made(timestamp_us=START_US + number))
+        await store.close()
+    assert [record.getMessage() for record in caplog.records] == ["a checkpoint is put off"] * put_off
+    assert [wait_s for wait_s in waits_s if wait_s] == [group_commit._INSISTING_S] * put_off
