@@ -670,7 +670,7 @@ def test_a_damaged_copy_is_not_restored_and_a_damaged_store_is_set_aside(tmp_pat
     damaged.write_bytes(content)
     bumps = Bumps()
     with pytest.raises(StoreUnfit, match=r"damaged\.db"):
-        restore(damaged, target, bumps)
+        restore(damaged, target, prepared, bumps)
     assert bumps.times == 0
     target.write_bytes(b"ruined" * 1000)
     refuse_if_open(target)
@@ -689,7 +689,7 @@ async def test_a_copy_is_restored_where_no_store_is(tmp_path: Path) -> None:
     backup(tmp_path / "counterfoil.db", tmp_path / "copy.db")
     (tmp_path / "elsewhere").mkdir()
     target = tmp_path / "elsewhere" / "counterfoil.db"
-    assert restore(tmp_path / "copy.db", target, lambda: 2) is None
+    assert restore(tmp_path / "copy.db", target, prepared, lambda: 2) is None
     restored = SqliteStore(target, Clock(), epoch=2, journal_key=JOURNAL_KEY)
     assert await restored.find(ref) == made()
     await restored.close()
@@ -699,7 +699,7 @@ async def test_a_copy_is_restored_where_no_store_is(tmp_path: Path) -> None:
 def test_a_copy_that_is_not_there_is_said_to_be_missing_and_bumps_nothing(tmp_path: Path) -> None:
     bumps = Bumps()
     with pytest.raises(StoreUnfit, match=r"nowhere\.db does not exist"):
-        restore(tmp_path / "nowhere.db", tmp_path / "counterfoil.db", bumps)
+        restore(tmp_path / "nowhere.db", tmp_path / "counterfoil.db", prepared, bumps)
     assert bumps.times == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -714,7 +714,7 @@ async def test_a_wal_that_is_left_goes_with_the_store_that_is_set_aside(
     target.write_bytes(b"ruined" * 1000)
     for suffix in ("-wal", "-shm"):
         target.with_name(target.name + suffix).write_text(suffix)
-    aside = restore(copy, target, lambda: 2)
+    aside = restore(copy, target, prepared, lambda: 2)
     assert aside is not None
     for suffix in ("-wal", "-shm"):
         assert not target.with_name(target.name + suffix).exists()

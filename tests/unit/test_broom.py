@@ -91,7 +91,7 @@ async def test_the_broom_says_whether_more_is_left(tmp_path: Path, sweeps: str) 
         await kept(store, made(timestamp_us=START_US + number))
     clock.now_us = START_US + (51_000_000 if sweeps == "entries" else KEPT_US + 10)
     # Twice in a transaction, two at a time: here, and at its end as ever.
-    told = [await store._writer.run(lambda connection: store._keep_house(connection, 1)) for _ in range(3)]
+    told = [await store._writer.run(lambda connection: store._end_transaction(connection, 1)) for _ in range(3)]
     assert told == [True, False, False]
     await store.close()
 
@@ -108,7 +108,7 @@ async def test_an_account_goes_when_it_is_idle_and_not_a_microsecond_before(tmp_
     idle_at_us = int(store._reader().execute("SELECT min(idle_at_us) FROM client_usage").get)
 
     def idle(connection: apsw.Connection) -> None:
-        store._keep_house(connection, 0)
+        store._end_transaction(connection, 0)
 
     async def left_after_idling() -> int:
         for _ in range(4):

@@ -27,14 +27,14 @@ def _opened(folder: Path) -> SqliteStore:
 def _batches(store: SqliteStore) -> list[int]:
     """How many steps there are in each transaction from now on, without those of nobody."""
     sizes: list[int] = []
-    keep_house = store._writer._housekeeping
+    before_commit: Callable[[apsw.Connection, int], bool] = store._writer._before_commit
 
     def counting(connection: apsw.Connection, writes: int) -> bool:
         if writes:
             sizes.append(writes)
-        return keep_house(connection, writes)
+        return before_commit(connection, writes)
 
-    store._writer._housekeeping = counting
+    store._writer._before_commit = counting
     return sizes
 
 

@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from counterfoil.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, migrate, open_durable
+from tests.support.journal import BEGIN_JOURNAL
 
 ROWS: dict[str, dict[str, Any]] = {
     "counterfoils": {
@@ -34,7 +35,8 @@ COLUMNS = [(table, column) for table, row in ROWS.items() for column in row]
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[apsw.Connection]:
     with closing(open_durable(tmp_path / "counterfoil.db")) as connection:
-        migrate(connection)
+        migrate(connection, begin_journal=BEGIN_JOURNAL)
+        connection.execute("DELETE FROM journal_ends")
         yield connection
 
 

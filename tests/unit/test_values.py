@@ -16,7 +16,8 @@ from counterfoil.model.canonical import Binding
 from counterfoil.model.context import checked_context
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.journal import JournalKey, parsed_checkpoint
+from counterfoil.model.journal import JournalKey
+from counterfoil.model.journal_check import parsed_checkpoint
 from counterfoil.model.passcode import Header, Passcode
 from counterfoil.model.principal import Principal, Role, checked_client_pattern
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage

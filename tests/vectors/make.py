@@ -205,18 +205,18 @@ def journal_vector(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """A chain: its beginning, its entries with their MACs, and both ends with their seals."""
     journal_key, mac = sha256(b"journal key").digest(), sha256(b"beginning").digest()
 
-    def value(text: str | None) -> bytes:
-        return bytes([255] * 4) if text is None else struct.pack(">I", len(text.encode())) + text.encode()
-
     def end(which: str, number: int, mac: bytes) -> dict[str, Any]:
         content = f"counterfoil/journal/v1/{which}/{number}:{mac.hex()}"
         return {"number": number, "mac": mac.hex(), "seal": hmac.digest(journal_key, content.encode(), "sha256").hex()}
 
     start, told = end("start", 0, mac), []
     for number, entry in enumerate(entries, 1):
-        names = ("event", "client_id", "by", "reason", "redemption_id")
-        values = f"{number} {entry['at']} {entry['timestamp']}", *(entry[name] for name in names)
-        covered = b"counterfoil/journal/v1/entry" + mac + b"".join(value(each) for each in values)
+        words = [number, entry["at"], entry["timestamp"], entry["event"], entry["reason"]]
+        for name in ("client_id", "by"):
+            words += [len(entry[name]), entry[name]]
+        if entry["redemption_id"] is not None:
+            words.append(entry["redemption_id"])
+        covered = b"counterfoil/journal/v1/entry" + mac + " ".join(map(str, words)).encode()
         mac = hmac.digest(journal_key, covered, "sha256")
         told.append({**entry, "mac": mac.hex()})
     return {
