@@ -17,8 +17,6 @@ from counterfoil.stores.open_store import sqlite_path
 from counterfoil.stores.sqlite_journal import stored_journal
 from counterfoil.wire.journal_lines import ExportedJournal, journal_lines
 
-_BROKEN = 1
-
 
 @click.group()
 def journal() -> None:
@@ -49,8 +47,7 @@ def verify_journal(checkpoint: str | None, export: Path | None, config: Path | N
     except JournalBroken as broken:
         if as_json:
             show_json({"verified": False, "problem": str(broken)})
-        say(f"the journal is NOT as it was written: {broken}")
-        raise SystemExit(_BROKEN) from None
+        raise JournalBroken(f"the journal is NOT as it was written: {broken}") from None
     if as_json:
         show_json({"verified": True, "entries": entries, "checkpoint": head})
         return
