@@ -26,12 +26,16 @@ _RULE_OF_THREE = 3
 def main(words: Sequence[str]) -> int:
     """Plays, and ends with 1 when a case failed or a control was not caught."""
     parser = argparse.ArgumentParser(prog="python -m tests.adversity.evidence", description=__doc__)
-    parser.add_argument("names", nargs="*", help="campaigns to play alone; nothing is written then")
+    known = [campaign.name for campaign in CAMPAIGNS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help="campaigns to play alone; nothing is written then")
     parser.add_argument("--size", choices=("full", "ci", "laptop"), default="full")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args(words)
     if git("status", "--porcelain", "src", "tests"):
         parser.error("src or tests differ from the commit: figures must be of a commit, so commit first")
+    for name in asked.names:
+        if name not in known:
+            parser.error(f"there is no campaign {name!r}, but {', '.join(known)}")
     chosen = [campaign for campaign in CAMPAIGNS if not asked.names or campaign.name in asked.names]
     for campaign in chosen:
         reason = campaign.missing()

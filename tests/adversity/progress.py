@@ -17,6 +17,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.adversity.campaign import FAILURES_KEPT, Campaign, Figures
 
@@ -105,7 +106,8 @@ def _chunks(cases: int, size: int) -> Iterator[Chunk]:
 
 
 def _note(folder: Path, what: Chunk | str) -> Path:
-    return folder / (f"control {what}.json" if isinstance(what, str) else f"{what[0]}-{what[1]}.json")
+    # A control is named in plain words, and a word such as I/O is no folder.
+    return folder / (f"control {quote(what, safe=' ')}.json" if isinstance(what, str) else f"{what[0]}-{what[1]}.json")
 
 
 class _Named:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.campaigns import CAMPAIGNS, campaign_named
-from tests.adversity.evidence import PAGE, TWIN, as_twin, page
+from tests.adversity.evidence import PAGE, TWIN, as_twin, main, page
 from tests.adversity.evidence_check import NAME, check
 from tests.adversity.progress import Result, played
 
@@ -53,6 +53,18 @@ def test_a_chunk_that_is_cut_off_leaves_no_note(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     play(campaign(counting(seen)), tmp_path)
     assert len(seen) == 3
+
+
+def test_a_control_may_have_any_name(tmp_path: Path) -> None:
+    result = play(campaign(counting([]), **{"goes on after an I/O error": lambda: 2}), tmp_path)
+    assert result.controls == {"goes on after an I/O error": 2}
+
+
+def test_a_name_of_no_campaign_is_a_mistake_and_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["power-loss"])
+    assert ended.value.code == 2
+    assert "there is no campaign 'power-loss'" in capsys.readouterr().err
 
 
 def test_failures_of_every_chunk_are_told(tmp_path: Path) -> None:
