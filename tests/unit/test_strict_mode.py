@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from counterfoil.core.sealing import OneUseKeys, Purpose
+from counterfoil.core.sealing import Purpose, Sealing
 from counterfoil.model.verdict import Reason
 from counterfoil.ports.keys import OwnKey
 from counterfoil.server_wiring import assembled
@@ -102,11 +102,10 @@ async def test_without_the_managed_key_a_strict_passcode_is_neither_yes_nor_no(s
     assert (answer.status, decoded(answer)["code"]) == (503, "keys_unavailable")
 
 
-def test_the_seal_needs_both_keys_and_the_tags_only_the_shared_one() -> None:
-    material, salt = bytes(32), bytes(16)
-    plain = OneUseKeys(material, Purpose.PASSCODE, salt)
-    own = OneUseKeys(material, Purpose.PASSCODE, salt, b"k" * 32)
-    other = OneUseKeys(material, Purpose.PASSCODE, salt, b"l" * 32)
-    sealed = own.seal(b"otp", b"")
-    assert own.unseal(sealed, b"") == b"otp"
-    assert plain.unseal(sealed, b"") is other.unseal(sealed, b"") is None
+def test_the_seal_needs_both_keys() -> None:
+    sealing, salt, own_key = Sealing(bytes(32)), bytes(16), b"k" * 32
+    sealed = sealing.seal(Purpose.PASSCODE, salt, b"otp", b"", own_key)
+    assert sealing.unseal(Purpose.PASSCODE, salt, sealed, b"", own_key) == b"otp"
+    for other in (None, b"l" * 32):
+        assert sealing.unseal(Purpose.PASSCODE, salt, sealed, b"", other) is None
+    assert Sealing(b"m" * 32).unseal(Purpose.PASSCODE, salt, sealed, b"", own_key) is None

@@ -80,13 +80,12 @@ def pairs(context: dict[str, str] | None) -> bytes | None:
     return struct.pack(">I", len(context)) + b"".join(struct.pack(">I", len(text)) + text for text in texts)
 
 
-def one_use_keys(purpose: str, salt: bytes, own_key: bytes | None = None) -> tuple[bytes, bytes, bytes]:
-    """Sealing key, nonce, tag key."""
-    derived = hkdf_expand(DATA_KEY, b"counterfoil/" + purpose.encode() + b"/v1" + salt, 76)
-    if own_key is None:
-        return derived[:32], derived[32:44], derived[44:]
-    strict = hkdf_expand(hmac.digest(derived[:32], own_key, "sha256"), b"counterfoil/strict/v1", 44)
-    return strict[:32], strict[32:44], derived[44:]
+def sealed_once(purpose: str, salt: bytes, plaintext: bytes, associated_data: bytes, own_key: str | None = None) -> bytes:
+    """Under the key of that salt, which seals nothing else, with the nonce 0."""
+    key = hkdf_expand(DATA_KEY, b"counterfoil/" + purpose.encode() + b"/v1" + salt, 32)
+    if own_key is not None:
+        key = hkdf_expand(hmac.digest(key, bytes.fromhex(own_key), "sha256"), b"counterfoil/strict/v1", 32)
+    return gcm_encrypt(key, bytes(12), plaintext, associated_data)
 
 
 def base64url(raw: bytes) -> str:
@@ -106,8 +105,8 @@ def passcode_vector(name: str, number: int, own_key: str | None = None, **bound:
     )
     transaction = field(0x06, digest)
     associated_data = b"counterfoil/bound/v1" + field(0x01, header) + client + contexts + transaction
-    sealing_key, nonce, tag_key = one_use_keys("passcode", salt, None if own_key is None else bytes.fromhex(own_key))
-    sealed = gcm_encrypt(sealing_key, nonce, otp, associated_data)
+    sealed = sealed_once("passcode", salt, otp, associated_data, own_key)
+    tag_key = hkdf_expand(DATA_KEY, b"counterfoil/tags/v1", 32)
 
     def tag(label: bytes, content: bytes) -> str:
         return hmac.digest(tag_key, label + header + client + content, "sha256").hex()
@@ -139,8 +138,7 @@ def sealed_context_vector(name: str, number: int, client_id: str, sealed_pairs: 
     encoded = pairs(sealed_pairs)
     assert encoded is not None
     content = struct.pack(">QI", expires_at, len(client_id.encode())) + client_id.encode() + encoded
-    sealing_key, nonce, _ = one_use_keys("sealed-context", salt)
-    sealed = gcm_encrypt(sealing_key, nonce, content, b"counterfoil/sealed-context/v1" + KEY_ID)
+    sealed = sealed_once("sealed-context", salt, content, b"counterfoil/sealed-context/v1" + KEY_ID)
     return {
         "name": name,
         "data_key": DATA_KEY.hex(),
@@ -158,8 +156,7 @@ def seed_copy_vector(name: str, number: int, own_key: str | None = None) -> dict
     salt, otp = sha256(b"copy salt %d" % number).digest()[:16], sha256(b"otp %d" % number).digest()[:16]
     header = KEY_ID + struct.pack(">QH", TIMESTAMP_US, LIFETIME_S) + salt
     bound = field(0x01, header) + field(0x02, b"1234") + bytes([3, 0, 4, 0, 5, 0, 6, 0])
-    sealing_key, nonce, _ = one_use_keys("seed-copy", salt, None if own_key is None else bytes.fromhex(own_key))
-    sealed = gcm_encrypt(sealing_key, nonce, otp, b"counterfoil/bound/v1" + bound)
+    sealed = sealed_once("seed-copy", salt, otp, b"counterfoil/bound/v1" + bound, own_key)
     return {
         "name": name,
         "data_key": DATA_KEY.hex(),

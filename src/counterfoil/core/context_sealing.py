@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from dataclasses import dataclass, field
 
-from counterfoil.core.sealing import OneUseKeys, Purpose
+from counterfoil.core.sealing import Purpose, sealing_under
 from counterfoil.model.canonical import decoded_pairs, encoded_pairs
 from counterfoil.model.context import Context
 from counterfoil.model.invalid import Invalid, SealedContextRefused
@@ -56,7 +56,7 @@ class ContextSealing:
         salt = self.token_bytes(SALT_BYTES)
         client = client_id.encode()
         content = _CONTENT_HEAD.pack(expires_at_us, len(client)) + client + encoded_pairs(pairs)
-        sealed = OneUseKeys(key.material, Purpose.SEALED_CONTEXT, salt).seal(content, _ASSOCIATED_DATA + key.key_id)
+        sealed = sealing_under(key).seal(Purpose.SEALED_CONTEXT, salt, content, _ASSOCIATED_DATA + key.key_id)
         text = PREFIX + urlsafe_b64encode(key.key_id + salt + sealed).rstrip(b"=").decode()
         if len(text) > SEALED_CONTEXT_CHARS_MAX:
             raise Invalid("sealed_pairs", f"do not fit into a sealed context of {SEALED_CONTEXT_CHARS_MAX} characters")
@@ -69,7 +69,7 @@ class ContextSealing:
         key = await self.keys.opening_key(key_id)
         if key is None:
             raise SealedContextRefused
-        content = OneUseKeys(key.material, Purpose.SEALED_CONTEXT, salt).unseal(sealed, _ASSOCIATED_DATA + key_id)
+        content = sealing_under(key).unseal(Purpose.SEALED_CONTEXT, salt, sealed, _ASSOCIATED_DATA + key_id)
         if content is None:
             raise SealedContextRefused
         expires_at_us, client_bytes = _CONTENT_HEAD.unpack_from(content)

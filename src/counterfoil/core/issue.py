@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from counterfoil.core.context_sealing import ContextSealing
 from counterfoil.core.key_context import key_context
-from counterfoil.core.sealing import OneUseKeys, Purpose
+from counterfoil.core.sealing import Purpose, sealing_under
 from counterfoil.core.seed_copy import sealed_copy
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import Context
@@ -130,9 +130,10 @@ class Issuance:
     ) -> tuple[Passcode, Counterfoil]:
         otp = self.token_bytes(OTP_BYTES)
         own_material = None if own_key is None else own_key.material
-        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt, own_material)
-        passcode = Passcode(header, keys.seal(otp, binding.encoded(header.encoded())))
-        tags = keys.tags(passcode, binding, issuer.credential_id)
+        sealing = sealing_under(key)
+        sealed = sealing.seal(Purpose.PASSCODE, header.salt, otp, binding.encoded(header.encoded()), own_material)
+        passcode = Passcode(header, sealed)
+        tags = sealing.tags(passcode, binding, issuer.credential_id)
         counterfoil = Counterfoil(
             client_id=binding.client_id,
             timestamp_us=header.timestamp_us,

@@ -7,7 +7,7 @@ Whatever comes of it is in the journal before it is told.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from counterfoil.core.sealing import OneUseKeys, Purpose, equal_tags
+from counterfoil.core.sealing import equal_tags, sealing_under
 from counterfoil.model.canonical import Binding
 from counterfoil.model.counterfoil import CounterfoilRef, State
 from counterfoil.model.journal import Entry, Event
@@ -62,9 +62,8 @@ class Revocation:
         counterfoil = await self.store.find(ref)
         if counterfoil is None:
             return Reason.UNKNOWN_PASSCODE
-        keys = OneUseKeys(key.material, Purpose.PASSCODE, passcode.header.salt)
         nothing_else = Binding(ref.client_id, None, None, None, None)
-        tag = keys.passcode_tag(passcode, nothing_else, counterfoil.issuer_id)
+        tag = sealing_under(key).passcode_tag(passcode, nothing_else, counterfoil.issuer_id)
         return None if equal_tags(tag, counterfoil.passcode_tag) else Reason.UNKNOWN_PASSCODE
 
     async def _refused(self, reason: Reason, client_id: str, timestamp_us: int | None, by: Principal) -> Refused:

@@ -1,29 +1,39 @@
 """The cryptography: keys used once, the seal over an OTP, the keyed tags that a counterfoil keeps. No I/O, no clock.
 
-Every passcode has keys of its own: HKDF-Expand (RFC 5869, SHA-256) over the data key, which is uniform already
-(§3.3), with the purpose and the passcode's random salt as `info`. So a nonce is never used twice with one key, and the
-2^32 ceiling on random AES-GCM nonces (NIST SP 800-38D, 8.3) does not apply. AES-GCM does not commit to its key; the
-HMAC tag over the whole passcode does.
+Every salt has a sealing key of its own: one block of HKDF-Expand (RFC 5869, SHA-256) over the data key, which is uniform
+already (§3.3), with the purpose and the random salt as `info`. It seals one message, so its nonce is 0, and the 2^32 ceiling
+on random AES-GCM nonces (NIST SP 800-38D, 8.3) does not apply.
+
+All tags of a data key are HMACs under one tag key, whose `info` begins like no purpose. What a tag covers begins with a label
+and the passcode's header: no label is the beginning of another, and of what follows each part has a fixed length or says its
+own, so no two things have the same tag. The header holds the salt, 128 random bits that no store keeps: a tag tells nothing to
+who has store and keys and not the passcode. AES-GCM does not commit to its key; the HMAC over the whole passcode does.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
+from weakref import WeakKeyDictionary
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from counterfoil.model.canonical import Binding, issuer_field
 from counterfoil.model.passcode import Header, Passcode
+from counterfoil.ports.keys import DataKey
 
 _SHA256 = SHA256()
-_SEALING_KEY = slice(0, 32)
-_NONCE = slice(32, 44)
-_TAG_KEY = slice(44, 76)
+_KEY_BYTES = 32
+# A key that seals one message needs no nonce to tell messages apart; AES-GCM takes 96 bits (NIST SP 800-38D, 8.2).
+_NONCE = bytes(12)
+_TAGS = b"counterfoil/tags/v1"
 _STRICT = b"counterfoil/strict/v1"
+_PASSCODE = b"passcode"
+_CONTEXTS = b"contexts"
+_TRANSACTION = b"transaction"
 
 
 class Purpose(bytes, Enum):
@@ -43,42 +53,41 @@ class Tags:
     transaction: bytes = field(repr=False)
 
 
-class OneUseKeys:
-    """The keys of one salt: a seal and its nonce, and a key for tags."""
+class Sealing:
+    """What one data key seals and tags. Set up once for a key: see `sealing_under`."""
 
-    __slots__ = ("_nonce", "_seal", "_tagging")
+    __slots__ = ("_expansion", "_tagging")
 
-    def __init__(self, material: bytes, purpose: Purpose, salt: bytes, own_key: bytes | None = None) -> None:
-        derived = HKDFExpand(_SHA256, 76, purpose + salt).derive(material)
-        self._tagging = HMAC(derived[_TAG_KEY], _SHA256)
-        if own_key is not None:
-            # Strict mode: the seal needs both keys, the tags only the shared one; a stranger costs no managed call.
-            derived = HKDF(_SHA256, 44, salt=derived[_SEALING_KEY], info=_STRICT).derive(own_key)
-        self._seal = AESGCM(derived[_SEALING_KEY])
-        self._nonce = derived[_NONCE]
+    def __init__(self, material: bytes) -> None:
+        self._expansion = HMAC(material, _SHA256)
+        self._tagging = HMAC(self._expanded(_TAGS), _SHA256)
 
-    def seal(self, plaintext: bytes, associated_data: bytes) -> bytes:
+    def seal(
+        self, purpose: Purpose, salt: bytes, plaintext: bytes, associated_data: bytes, own_key: bytes | None = None
+    ) -> bytes:
         """Ciphertext and 16-byte tag. To be called once in the life of a salt."""
-        return self._seal.encrypt(self._nonce, plaintext, associated_data)
+        return self._one_use(purpose, salt, own_key).encrypt(_NONCE, plaintext, associated_data)
 
-    def unseal(self, sealed: bytes, associated_data: bytes) -> bytes | None:
+    def unseal(
+        self, purpose: Purpose, salt: bytes, sealed: bytes, associated_data: bytes, own_key: bytes | None = None
+    ) -> bytes | None:
         """The plaintext, or None when key, ciphertext or associated data is not what it was."""
         try:
-            return self._seal.decrypt(self._nonce, sealed, associated_data)
+            return self._one_use(purpose, salt, own_key).decrypt(_NONCE, sealed, associated_data)
         except InvalidTag:
             return None
 
     def passcode_tag(self, passcode: Passcode, binding: Binding, issuer_id: str) -> bytes:
         """Says which passcode a counterfoil belongs to, and who issued it. It covers client id, timestamp and lifetime too."""
-        return self._tag(b"passcode", passcode.header, binding, issuer_field(issuer_id) + passcode.sealed_otp)
+        return self._tag(_PASSCODE, passcode.header, binding, issuer_field(issuer_id) + passcode.sealed_otp)
 
     def contexts_tag(self, header: Header, binding: Binding) -> bytes:
         """Says whether the three contexts are the same, once the seal has said that something is not."""
-        return self._tag(b"contexts", header, binding, binding.encoded_contexts)
+        return self._tag(_CONTEXTS, header, binding, binding.encoded_contexts)
 
     def transaction_tag(self, header: Header, binding: Binding) -> bytes:
         """Says whether the transaction is the same, once the seal has said that something is not."""
-        return self._tag(b"transaction", header, binding, binding.encoded_transaction)
+        return self._tag(_TRANSACTION, header, binding, binding.encoded_transaction)
 
     def tags(self, passcode: Passcode, binding: Binding, issuer_id: str) -> Tags:
         """All three, for a new counterfoil."""
@@ -88,12 +97,38 @@ class OneUseKeys:
             self.transaction_tag(passcode.header, binding),
         )
 
+    def _one_use(self, purpose: Purpose, salt: bytes, own_key: bytes | None) -> AESGCM:
+        key = self._expanded(purpose + salt)
+        if own_key is not None:
+            # Strict mode: the seal needs both keys, the tags only the shared one; a stranger costs no managed call.
+            key = HKDF(_SHA256, _KEY_BYTES, salt=key, info=_STRICT).derive(own_key)
+        return AESGCM(key)
+
+    def _expanded(self, info: bytes) -> bytes:
+        """HKDF-Expand's first block, which is all that a key of 32 bytes takes; a copy of an HMAC costs half a new one."""
+        return _authenticated(self._expansion, info + b"\x01")
+
     def _tag(self, label: bytes, header: Header, binding: Binding, content: bytes) -> bytes:
-        tag = self._tagging.copy()
-        tag.update(label + header.encoded() + binding.encoded_client_id + content)
-        return tag.finalize()
+        return _authenticated(self._tagging, label + header.encoded() + binding.encoded_client_id + content)
+
+
+_SET_UP: WeakKeyDictionary[DataKey, Sealing] = WeakKeyDictionary()
+
+
+def sealing_under(key: DataKey) -> Sealing:
+    """What the key seals and tags. It is set up once and goes when its provider lets go of the key."""
+    sealing = _SET_UP.get(key)
+    if sealing is None:
+        sealing = _SET_UP[key] = Sealing(key.material)
+    return sealing
 
 
 def equal_tags(left: bytes, right: bytes) -> bool:
     """Compares in constant time."""
     return bytes_eq(left, right)
+
+
+def _authenticated(keyed: HMAC, message: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(message)
+    return mac.finalize()

@@ -5,7 +5,7 @@ Layout: key id (4) ‖ lifetime s (2) ‖ salt (16) ‖ sealed OTP (16) ‖ seal
 
 import struct
 
-from counterfoil.core.sealing import OneUseKeys, Purpose
+from counterfoil.core.sealing import Purpose, sealing_under
 from counterfoil.model.canonical import Binding
 from counterfoil.model.limits import KEY_ID_BYTES, MICROSECONDS_PER_S, SALT_BYTES
 from counterfoil.model.passcode import Header
@@ -21,8 +21,7 @@ def sealed_copy(
     """The OTP, bound to all that its passcode is bound to, under a salt of its own."""
     salt = token_bytes(SALT_BYTES)
     copy_header = Header(key.key_id, header.timestamp_us, header.lifetime_s, salt)
-    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt, own_key)
-    sealed = keys.seal(otp, binding.encoded(copy_header.encoded()))
+    sealed = sealing_under(key).seal(Purpose.SEED_COPY, salt, otp, binding.encoded(copy_header.encoded()), own_key)
     return _LAYOUT.pack(key.key_id, header.lifetime_s, salt) + sealed
 
 
@@ -30,5 +29,5 @@ def opened_copy(copy: bytes, key: DataKey, own_key: bytes | None, expires_at_us:
     """The OTP, or None when the context, or the expiry that the counterfoil says, is not what it was at issue."""
     key_id, lifetime_s, salt = _LAYOUT.unpack_from(copy)
     copy_header = Header(key_id, expires_at_us - lifetime_s * MICROSECONDS_PER_S, lifetime_s, salt)
-    keys = OneUseKeys(key.material, Purpose.SEED_COPY, salt, own_key)
-    return keys.unseal(copy[_LAYOUT.size :], binding.encoded(copy_header.encoded()))
+    sealed = copy[_LAYOUT.size :]
+    return sealing_under(key).unseal(Purpose.SEED_COPY, salt, sealed, binding.encoded(copy_header.encoded()), own_key)

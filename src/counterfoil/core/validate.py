@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
 from counterfoil.core.key_context import key_context
-from counterfoil.core.sealing import OneUseKeys, Purpose, equal_tags
+from counterfoil.core.sealing import Purpose, equal_tags, sealing_under
 from counterfoil.core.seed_copy import opened_copy
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import Context
@@ -118,18 +118,17 @@ class Validation:
         # The expiry that counts is the passcode's own, which is sealed; a row that says another has been written to.
         if counterfoil is None or counterfoil.expires_at_us != header.expires_at_us:
             return Refused(Reason.UNKNOWN_PASSCODE)
-        keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt)
-        tag = keys.passcode_tag(passcode, binding, counterfoil.issuer_id)
+        sealing = sealing_under(key)
+        tag = sealing.passcode_tag(passcode, binding, counterfoil.issuer_id)
         if not equal_tags(tag, counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
         own_key = await self._own_key(counterfoil, key, binding)
-        if own_key is not None:
-            keys = OneUseKeys(key.material, Purpose.PASSCODE, header.salt, own_key)
-        otp = keys.unseal(passcode.sealed_otp, binding.encoded(header.encoded()))
+        bound = binding.encoded(header.encoded())
+        otp = sealing.unseal(Purpose.PASSCODE, header.salt, passcode.sealed_otp, bound, own_key)
         if otp is not None:
             return _Fitted(counterfoil, None, otp)
         # The seal says that something is not what it was; the tags only say what.
-        if equal_tags(keys.contexts_tag(header, binding), counterfoil.contexts_tag):
+        if equal_tags(sealing.contexts_tag(header, binding), counterfoil.contexts_tag):
             return _Fitted(counterfoil, Reason.TRANSACTION_MISMATCH, None)
         return _Fitted(counterfoil, Reason.CONTEXT_MISMATCH, None)
 

@@ -30,7 +30,7 @@ class Redemption(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counterfoil:
-    """One record. The tags are keyed with the passcode's own salt, so they tell nothing without the passcode."""
+    """One record. The tags cover the passcode's own salt, so they tell nothing without the passcode."""
 
     client_id: str
     timestamp_us: int

@@ -9,9 +9,12 @@ class KeysUnavailable(Exception):
     """The keys cannot be had now. Neither yes nor no: ask again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class DataKey:
-    """A 256-bit key and the 4 bytes that name it. Key ids are never used twice."""
+    """A 256-bit key and the 4 bytes that name it. Key ids are never used twice.
+
+    A provider hands out one object for one key as long as it can: what is set up under the key goes with the object.
+    """
 
     key_id: bytes
     material: bytes = field(repr=False)
