@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.limits import ATTEMPTS_MAX

@@ -1,10 +1,10 @@
 """What every store tells of its steps: each that was applied has its entry, in order; no other has one."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Redemption
 from counterfoil.model.journal import Entry, Event, accepted, issued

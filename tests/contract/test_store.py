@@ -2,10 +2,10 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.limits import ATTEMPTS_MAX, CLOCK_TOLERANCE_US, LIFETIME_S_MAX

@@ -1,8 +1,9 @@
 """Stores broken on purpose, by one rule each: what claims and campaigns must catch, or they show nothing."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted

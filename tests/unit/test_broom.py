@@ -1,11 +1,11 @@
 """What the SQLite store removes: what is past its retention, to the microsecond, the oldest first, and nothing else."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.model.limits import LIFETIME_S_MAX
 from counterfoil.model.usage import IssueLimits

@@ -1,9 +1,9 @@
 """The order of judgement, rule by rule: where two rules apply, the earlier one speaks."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.core.judgement import ClockDisagrees, CountMismatch, Presentation, Redeem, judge
 from counterfoil.model.counterfoil import Redemption, State

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from counterfoil.model.limits import LIFETIME_S_MAX
 from counterfoil.model.passcode import PASSCODE_CHARS, Header, MalformedPasscode, Passcode, parsed_passcode
 
-HEADER = Header(b"\x00\xfb\xff\x01", 1_795_410_340_123_456, 60, bytes(range(16)))
+HEADER = Header.of(b"\x00\xfb\xff\x01", 1_795_410_340_123_456, 60, bytes(range(16)))
 PASSCODE = Passcode(HEADER, bytes(range(200, 232)))
 TEXT = PASSCODE.reveal()
 
@@ -30,7 +30,7 @@ def test_it_fits_one_header_or_one_private_use_field() -> None:
     st.binary(min_size=32, max_size=32),
 )
 def test_what_is_written_is_read(key_id: bytes, timestamp_us: int, lifetime_s: int, salt: bytes, sealed: bytes) -> None:
-    passcode = Passcode(Header(key_id, timestamp_us, lifetime_s, salt), sealed)
+    passcode = Passcode(Header.of(key_id, timestamp_us, lifetime_s, salt), sealed)
     assert parsed_passcode(passcode.reveal()) == passcode
 
 
@@ -61,6 +61,7 @@ def test_expiry_is_the_first_bad_microsecond() -> None:
         "cf1_" + TEXT[4:].replace("-", "+", 1),
         TEXT[:20] + "\u00a0" + TEXT[21:],
         TEXT[:20] + "\u0410" + TEXT[21:],
+        TEXT[:20] + "\ud800" + TEXT[21:],
         TEXT[:20] + "=" + TEXT[21:],
         TEXT[:20] + " " + TEXT[21:],
         TEXT[:40] + "\r\n" + TEXT[42:],
@@ -110,7 +111,7 @@ def test_every_changed_character_is_malformed_or_another_passcode() -> None:
     ],
 )
 def test_times_that_no_store_holds_are_malformed(timestamp_us: int, lifetime_s: int, is_well_formed: bool) -> None:
-    text = Passcode(Header(b"abcd", timestamp_us, lifetime_s, bytes(16)), bytes(32)).reveal()
+    text = Passcode(Header.of(b"abcd", timestamp_us, lifetime_s, bytes(16)), bytes(32)).reveal()
     if is_well_formed:
         parsed_passcode(text)
     else:
@@ -120,6 +121,6 @@ def test_times_that_no_store_holds_are_malformed(timestamp_us: int, lifetime_s: 
 
 def test_no_repr_shows_salt_or_sealed_bytes() -> None:
     salt, sealed = secrets.token_bytes(16), secrets.token_bytes(32)
-    shown = repr(Passcode(Header(b"abcd", 1, 1, salt), sealed))
+    shown = repr(Passcode(Header.of(b"abcd", 1, 1, salt), sealed))
     assert repr(salt)[2:-1] not in shown
     assert repr(sealed)[2:-1] not in shown

@@ -41,7 +41,7 @@ OTHERS: dict[str, Any] = {
 
 def _tags(**changed: Any) -> dict[str, bytes]:
     part = {**PARTS, **changed}
-    header = Header(part["key_id"], part["timestamp_us"], part["lifetime_s"], part["salt"])
+    header = Header.of(part["key_id"], part["timestamp_us"], part["lifetime_s"], part["salt"])
     binding = Binding(part["client_id"], part["context"], None, None, part["digest"])
     passcode = Passcode(header, part["sealed_otp"])
     tags = Sealing(part["material"]).tags(passcode, binding, part["issuer_id"])

@@ -1,11 +1,12 @@
 """Bounds of what callers choose, each with its nearest neighbours; and the arithmetic of the limits."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from counterfoil.core.context_sealing import SealedContext
 from counterfoil.core.issue import Issued, IssueRequest
@@ -14,6 +15,7 @@ from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, Valid
 from counterfoil.model import limits
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import checked_context
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import JournalKey
@@ -229,28 +231,46 @@ def test_the_next_one_is_too_early_by_a_microsecond_and_then_not() -> None:
 
 def test_no_repr_shows_a_secret() -> None:
     text, raw, pairs = "canary", b"canary", {"canary": "canary"}
-    header = Header(b"abcd", 1, 2, b"canary----------")
+    header = Header.of(b"abcd", 1, 2, b"canary----------")
     counterfoil = made(seed_copy=raw)
-    shown = repr(
-        [
-            replace(counterfoil, passcode_tag=raw, contexts_tag=raw, transaction_tag=raw, wrapped_key=raw),
-            IssueRequest("c", pairs, text, raw, 1),
-            Issued("c", 1, 2, text),
-            ValidationRequest("c", text, "r", pairs, pairs, raw, 1),
-            SeedValidationRequest("c", 1, "r", pairs, text),
-            SeedAccepted(Accepted("c", 1, 2, 3, "r", False), raw),
-            _Fitted(counterfoil, None, raw),
-            SealedContext("c", text, 1),
-            Binding("c", pairs, pairs, pairs, raw),
-            header,
-            Passcode(header, raw),
-            JournalKey(raw),
-            DataKey(b"abcd", raw),
-            OwnKey(raw, raw),
-            Tags(raw, raw, raw),
-        ]
-    )
-    assert "canary" not in shown
+    examples: list[Any] = [
+        replace(counterfoil, passcode_tag=raw, contexts_tag=raw, transaction_tag=raw, wrapped_key=raw),
+        IssueRequest("c", pairs, text, raw, 1),
+        Issued("c", 1, 2, text),
+        ValidationRequest("c", text, "r", pairs, pairs, raw, 1),
+        SeedValidationRequest("c", 1, "r", pairs, text),
+        SeedAccepted(Accepted("c", 1, 2, 3, "r", False), raw),
+        _Fitted(counterfoil, None, raw),
+        SealedContext("c", text, 1),
+        Binding("c", pairs, pairs, pairs, raw),
+        header,
+        Passcode(header, raw),
+        JournalKey(raw),
+        DataKey(b"abcd", raw),
+        OwnKey(raw, raw),
+        Tags(raw, raw, raw),
+    ]
+    assert "canary" not in repr(examples)
+    # Whatever is discreet is held to it here; what travels, in tests/adversity.
+    assert {type(each) for each in examples} >= {
+        kind
+        for kind in _kinds(Discreet)
+        if kind.__module__.startswith(("counterfoil.model", "counterfoil.core", "counterfoil.ports"))
+    }
+
+
+def _kinds(kind: type[Any]) -> Iterator[type[Any]]:
+    for narrower in kind.__subclasses__():
+        yield narrower
+        yield from _kinds(narrower)
+
+
+def test_a_new_field_is_hidden_until_it_is_said_to_be_open() -> None:
+    class Example(Discreet, frozen=True):
+        client_id: str
+        new: str
+
+    assert repr(Example("1234", "canary")) == "Example(client_id='1234', ...)"
 
 
 def test_the_protocols_bounds_are_these() -> None:

@@ -7,11 +7,12 @@ The content is expiry µs (8) ‖ the client id with its length (4) ‖ the pair
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from counterfoil.core.sealing import Purpose, sealing_under
 from counterfoil.model.canonical import decoded_pairs, encoded_pairs
 from counterfoil.model.context import Context
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.invalid import Invalid, SealedContextRefused
 from counterfoil.model.limits import (
     KEY_ID_BYTES,
@@ -29,13 +30,12 @@ _ASSOCIATED_DATA = b"counterfoil/sealed-context/v1"
 _CONTENT_HEAD = struct.Struct(">QI")
 
 
-@dataclass(frozen=True, slots=True)
-class SealedContext:
+class SealedContext(Discreet, frozen=True, gc=False):
     """A sealed context and the first microsecond at which issuing refuses it."""
 
     client_id: str
-    sealed_context: str = field(repr=False)
-    expires_at_us: int = 0
+    sealed_context: str
+    expires_at_us: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from counterfoil.core.seed_copy import sealed_copy
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import Context
 from counterfoil.model.counterfoil import Counterfoil
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import (
     LIFETIME_S_DEFAULT,
@@ -35,25 +36,23 @@ from counterfoil.ports.store import Store, StoreUnavailable
 _TIMESTAMP_TRIES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class IssueRequest:
+class IssueRequest(Discreet, frozen=True, gc=False):
     """What the client application asks for. `lifetime_s=None` takes the default."""
 
     client_id: str
-    context: Context | None = field(default=None, repr=False)
-    sealed_context: str | None = field(default=None, repr=False)
-    transaction_digest: bytes | None = field(default=None, repr=False)
+    context: Context | None = None
+    sealed_context: str | None = None
+    transaction_digest: bytes | None = None
     lifetime_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(Discreet, frozen=True, gc=False):
     """What the client application gets; `passcode` travels with the transaction."""
 
     client_id: str
     timestamp_us: int
     expires_at_us: int
-    passcode: str = field(repr=False)
+    passcode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Issuance:
         for later_us in range(_TIMESTAMP_TRIES):
             # A new salt for every try: the same one under another timestamp would use a nonce twice.
             salt = self.token_bytes(SALT_BYTES)
-            header = Header(key.key_id, timestamp_us + later_us, lifetime_s, salt)
+            header = Header.of(key.key_id, timestamp_us + later_us, lifetime_s, salt)
             own_key = await self._own_key(key, header, binding)
             passcode, counterfoil = self._made(key, own_key, header, binding, issuer, with_seed_copy)
             stored = await self.store.insert(counterfoil, self.limits)
@@ -131,7 +130,7 @@ class Issuance:
         otp = self.token_bytes(OTP_BYTES)
         own_material = None if own_key is None else own_key.material
         sealing = sealing_under(key)
-        sealed = sealing.seal(Purpose.PASSCODE, header.salt, otp, binding.encoded(header.encoded()), own_material)
+        sealed = sealing.seal(Purpose.PASSCODE, header.salt, otp, binding.encoded(header.encoded), own_material)
         passcode = Passcode(header, sealed)
         tags = sealing.tags(passcode, binding, issuer.credential_id)
         counterfoil = Counterfoil(

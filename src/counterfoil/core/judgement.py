@@ -11,8 +11,9 @@ The order is the promise (steps 4 to 8 of the protocol; steps 1 to 3 find the co
 Only who holds the genuine passcode gets as far as step 4, so a stranger can spend no attempts.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from counterfoil.model.counterfoil import Counterfoil, Redemption, State
 from counterfoil.model.limits import CLOCK_TOLERANCE_US
@@ -23,8 +24,7 @@ class ClockDisagrees(Exception):
     """The passcode is stamped further in the future than clocks may differ. A fault: neither yes nor no."""
 
 
-@dataclass(frozen=True, slots=True)
-class Presentation:
+class Presentation(Struct, frozen=True, gc=False):
     """What was presented, already held against the keys and the counterfoil's tags."""
 
     redemption: Redemption
@@ -33,15 +33,13 @@ class Presentation:
     issuer_passcodes_revoked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CountMismatch:
+class CountMismatch(Struct, frozen=True, gc=False):
     """Next: have the store count this attempt. Only if it did, the answer is `reason`."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Redeem:
+class Redeem(Struct, frozen=True, gc=False):
     """Next: have the store decide by its conditional write."""
 
 

@@ -10,7 +10,6 @@ own, so no two things have the same tag. The header holds the salt, 128 random b
 who has store and keys and not the passcode. AES-GCM does not commit to its key; the HMAC over the whole passcode does.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from weakref import WeakKeyDictionary
 
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from counterfoil.model.canonical import Binding, issuer_field
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.passcode import Header, Passcode
 from counterfoil.ports.keys import DataKey
 
@@ -44,13 +44,12 @@ class Purpose(bytes, Enum):
     SEALED_CONTEXT = b"counterfoil/sealed-context/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Discreet, frozen=True, gc=False):
     """What a counterfoil keeps of a passcode and of what it is bound to: HMAC-SHA-256, 32 bytes each."""
 
-    passcode: bytes = field(repr=False)
-    contexts: bytes = field(repr=False)
-    transaction: bytes = field(repr=False)
+    passcode: bytes
+    contexts: bytes
+    transaction: bytes
 
 
 class Sealing:
@@ -109,7 +108,7 @@ class Sealing:
         return _authenticated(self._expansion, info + b"\x01")
 
     def _tag(self, label: bytes, header: Header, binding: Binding, content: bytes) -> bytes:
-        return _authenticated(self._tagging, label + header.encoded() + binding.encoded_client_id + content)
+        return _authenticated(self._tagging, label + header.encoded + binding.encoded_client_id + content)
 
 
 _SET_UP: WeakKeyDictionary[DataKey, Sealing] = WeakKeyDictionary()

@@ -8,7 +8,10 @@
 Whatever the verdict, it is in the journal before it is told: with the write that made it, or by itself.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
 from counterfoil.core.key_context import key_context
@@ -17,6 +20,7 @@ from counterfoil.core.seed_copy import opened_copy
 from counterfoil.model.canonical import Binding
 from counterfoil.model.context import Context
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.journal import Entry, Event
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.passcode import MalformedPasscode, Passcode, parsed_passcode
@@ -31,36 +35,33 @@ from counterfoil.ports.store import Store, StoreUnavailable
 _JUDGEMENTS_MAX = 4
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationRequest:
+class ValidationRequest(Discreet, frozen=True, gc=False):
     """What the backend presents. `timestamp_us`, when given, must be the passcode's own."""
 
     client_id: str
-    passcode: str = field(repr=False)
+    passcode: str
     redemption_id: str
-    context: Context | None = field(default=None, repr=False)
-    sealed_pairs: Context | None = field(default=None, repr=False)
-    transaction_digest: bytes | None = field(default=None, repr=False)
+    context: Context | None = None
+    sealed_pairs: Context | None = None
+    transaction_digest: bytes | None = None
     timestamp_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SeedValidationRequest:
+class SeedValidationRequest(Discreet, frozen=True, gc=False):
     """What the seed's `validateOtp` presents: the names of a counterfoil and, optionally, its passcode."""
 
     client_id: str
     timestamp_us: int
     redemption_id: str
-    context: Context | None = field(default=None, repr=False)
-    passcode: str | None = field(default=None, repr=False)
+    context: Context | None = None
+    passcode: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SeedAccepted:
+class SeedAccepted(Discreet, frozen=True, gc=False):
     """An acceptance with the OTP's 16 bytes, which the seed-compatible API returns."""
 
     accepted: Accepted
-    otp: bytes = field(repr=False)
+    otp: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Validation:
         if not equal_tags(tag, counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
         own_key = await self._own_key(counterfoil, key, binding)
-        bound = binding.encoded(header.encoded())
+        bound = binding.encoded(header.encoded)
         otp = sealing.unseal(Purpose.PASSCODE, header.salt, passcode.sealed_otp, bound, own_key)
         if otp is not None:
             return _Fitted(counterfoil, None, otp)
@@ -199,8 +200,7 @@ class Validation:
         raise StoreUnavailable("the counterfoil kept changing while it was judged")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True, gc=False):
     """Who asks about which passcode, as the journal tells it."""
 
     client_id: str
@@ -222,13 +222,12 @@ class _Asked:
         return Entry(event, self.client_id, self.timestamp_us, by, reason, redemption_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
+class _Fitted(Discreet, frozen=True, gc=False):
     """A counterfoil whose other half was presented, and whether the two fit."""
 
     counterfoil: Counterfoil
     misfit: Reason | None
-    otp: bytes | None = field(repr=False)
+    otp: bytes | None
     counts: bool = True
     """Whether a misfit costs an attempt: only of who presented the passcode."""
 

@@ -1,8 +1,9 @@
 """The half that is kept: what the store holds of a passcode. It is never enough to make one."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+from counterfoil.model.discreet import Discreet
 
 
 class State(StrEnum):
@@ -28,8 +29,7 @@ class Redemption(NamedTuple):
     principal: str
 
 
-@dataclass(frozen=True, slots=True)
-class Counterfoil:
+class Counterfoil(Discreet, frozen=True, gc=False):
     """One record. The tags cover the passcode's own salt, so they tell nothing without the passcode."""
 
     client_id: str
@@ -37,14 +37,14 @@ class Counterfoil:
     expires_at_us: int
     """The first microsecond at which the passcode is no longer valid."""
     key_id: bytes
-    passcode_tag: bytes = field(repr=False)
-    contexts_tag: bytes = field(repr=False)
-    transaction_tag: bytes = field(repr=False)
+    passcode_tag: bytes
+    contexts_tag: bytes
+    transaction_tag: bytes
     issuer_id: str
     """The credential that issued it: revoking that credential with its passcodes revokes this one."""
-    seed_copy: bytes | None = field(default=None, repr=False)
+    seed_copy: bytes | None = None
     """The OTP sealed once more, only for passcodes of the seed-compatible API; erased on redemption."""
-    wrapped_key: bytes | None = field(default=None, repr=False)
+    wrapped_key: bytes | None = None
     """The passcode's own key under the managed key, in strict mode; worthless without the passcode and the managed key."""
     state: State = State.ISSUED
     attempts: int = 0

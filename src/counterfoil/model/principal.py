@@ -1,8 +1,9 @@
 """Who is calling: a credential's name, role and reach. It never holds the secret."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import CLIENT_ID_CHARS_MAX
@@ -16,8 +17,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True, gc=False):
     """An authenticated caller. `name` survives the exchange of its secret; `credential_id` is never used again."""
 
     name: str

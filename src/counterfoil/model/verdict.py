@@ -1,8 +1,9 @@
 """Verdicts are values: accepted, or refused for a reason. A fault is never one of them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class Reason(StrEnum):
@@ -20,8 +21,7 @@ class Reason(StrEnum):
     TIMESTAMP_MISMATCH = "timestamp_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True, gc=False):
     """The one acceptance; `replayed` when it is told again to the same redemption id."""
 
     client_id: str
@@ -32,8 +32,7 @@ class Accepted:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True, gc=False):
     """Not accepted, and why."""
 
     reason: Reason

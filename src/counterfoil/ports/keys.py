@@ -1,23 +1,23 @@
 """Where keys come from. A key that is gone is an answer (None); a provider that cannot be asked is a fault."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from counterfoil.model.discreet import Discreet
 
 
 class KeysUnavailable(Exception):
     """The keys cannot be had now. Neither yes nor no: ask again."""
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class DataKey:
+class DataKey(Discreet, frozen=True, weakref=True):
     """A 256-bit key and the 4 bytes that name it. Key ids are never used twice.
 
     A provider hands out one object for one key as long as it can: what is set up under the key goes with the object.
     """
 
     key_id: bytes
-    material: bytes = field(repr=False)
+    material: bytes
 
 
 class KeyProvider(Protocol):
@@ -30,12 +30,11 @@ class KeyProvider(Protocol):
         """The key of that id, or None when it is unknown, retired, or of an earlier epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnKey:
+class OwnKey(Discreet, frozen=True, gc=False):
     """A 256-bit key for one passcode alone, and the same key as the managed key wraps it."""
 
-    material: bytes = field(repr=False)
-    wrapped: bytes = field(repr=False)
+    material: bytes
+    wrapped: bytes
 
 
 class OwnKeys(Protocol):

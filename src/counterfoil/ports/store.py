@@ -1,7 +1,8 @@
 """Where counterfoils are kept. Each verb is one atomic step: single use is a property of the store, never of its caller."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
 from counterfoil.model.journal import Entry
@@ -23,8 +24,7 @@ class StoreUnfit(Exception):
 Inserted = Literal["stored", "timestamp_taken"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """What a conditional write did, and the counterfoil as that step left or found it."""
 
     applied: bool

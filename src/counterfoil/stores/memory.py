@@ -4,9 +4,10 @@ A lock makes each verb one step, also between threads.
 """
 
 from collections import deque
-from dataclasses import replace
 from itertools import islice
 from threading import Lock
+
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued

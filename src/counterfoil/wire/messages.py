@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from counterfoil.model.context import Context, checked_context
+from counterfoil.model.discreet import Discreet
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import (
     CLIENT_ID_CHARS_MAX,
@@ -22,8 +23,6 @@ from counterfoil.wire.transaction_digest import digest_of_json, given_digest
 
 B = TypeVar("B", bound="Body")
 V = TypeVar("V")
-
-_OPEN_FIELDS = frozenset({"client_id", "timestamp", "expires_at", "lifetime_s"})
 
 ClientId = Annotated[
     str,
@@ -53,14 +52,6 @@ Digest = Annotated[
 TimeUs = Annotated[int, Meta(description="Microseconds since the Unix epoch.", ge=0, le=2**63 - 1)]
 PasscodeText = Annotated[str, Meta(description="`cf1_` and 83 base64url characters.", examples=["cf1_..."])]
 SealedContextText = Annotated[str, Meta(description=f"`cfx1_` and base64url; at most {SEALED_CONTEXT_CHARS_MAX} characters.")]
-
-
-class Discreet(Struct, frozen=True):
-    """A message whose `repr` names its open fields alone; passcodes, contexts and transactions stay out of logs."""
-
-    def __repr__(self) -> str:
-        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name in _OPEN_FIELDS]
-        return f"{type(self).__name__}({', '.join([*shown, '...'])})"
 
 
 class Body(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True):

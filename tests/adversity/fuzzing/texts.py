@@ -83,7 +83,7 @@ def _parsed_leniently(text: str) -> Passcode:
         if len(text) != PASSCODE_CHARS or not text.startswith(PREFIX) or not _ALPHABET.issuperset(text):
             raise
         raw = urlsafe_b64decode(text[len(PREFIX) :] + "=")
-        header = Header(raw[:4], int.from_bytes(raw[4:12]), int.from_bytes(raw[12:14]), raw[14:30])
+        header = Header.of(raw[:4], int.from_bytes(raw[4:12]), int.from_bytes(raw[12:14]), raw[14:30])
         return Passcode(header, raw[30:])
 
 
@@ -99,7 +99,7 @@ def _opened_leniently(sealing: ContextSealing, text: str) -> Context:
 
 
 _SEALED = _sealing_and_genuine(seeded_service(1))[1]
-_PASSCODE = Passcode(Header(b"abcd", 1_795_410_340_123_456, 60, bytes(16)), bytes(32)).reveal()
+_PASSCODE = Passcode(Header.of(b"abcd", 1_795_410_340_123_456, 60, bytes(16)), bytes(32)).reveal()
 
 TARGETS = (
     Target(

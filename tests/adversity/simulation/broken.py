@@ -1,7 +1,8 @@
 """Negative controls: one part of the service each, broken as such parts have been seen broken. Each must be caught."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from counterfoil.core.validate import Validation, ValidationRequest
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption

@@ -1,6 +1,6 @@
 """Stores broken on purpose: the product's memory store with one condition, one order or one promise of durability missing."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted
