@@ -10,6 +10,7 @@ from counterfoil.core.issue import Issuance
 from counterfoil.core.revoke import Revocation
 from counterfoil.core.validate import Validation
 from counterfoil.keys.open_keys import KeySettings, OpenedKeys
+from counterfoil.model.canonical import encoded_service_context
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.credentials import Credentials
@@ -37,7 +38,7 @@ def assembled_handlers(
     observer: Observer,
 ) -> Handlers:
     """What is behind every interface: the rules over the parts."""
-    service_context = settings.parsed_service_context()
+    service_context = encoded_service_context(settings.parsed_service_context())
     context_sealing = ContextSealing(keys, now_us, token_bytes)
     return Handlers(
         issuance=Issuance(

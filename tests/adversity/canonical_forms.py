@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import Binding, encoded_service_context
 from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.near_bindings import Bound, any_bound, near, reordered
 from tests.adversity.pairs import MEMBERS, Family, judged
@@ -19,7 +19,8 @@ Encode = Callable[[Bound], bytes]
 def encoded(bound: Bound) -> bytes:
     """The product's canonical form."""
     context, service_context, sealed_pairs = (None if pairs is None else dict(pairs) for pairs in bound.contexts)
-    return Binding(bound.client_id, context, service_context, sealed_pairs, bound.digest).encoded(bound.header)
+    of_all = encoded_service_context(service_context)
+    return Binding.of(bound.client_id, context, of_all, sealed_pairs, bound.digest).encoded(bound.header)
 
 
 def _run(encode: Encode, first: int, last: int) -> Figures:

@@ -7,9 +7,9 @@ in another spelling of the same JSON, and must be accepted: so each refusal was 
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -129,11 +129,11 @@ def _caught(*patches: tuple[str, Any]) -> int:
 def _unbound(name: str) -> Callable[[], int]:
     """A service that issues and validates without that part of the binding."""
 
-    def broken(*values: Any, **named: Any) -> Binding:
-        unbound: dict[str, Any] = {name: None}
-        return replace(Binding(*values, **named), **unbound)
+    def broken(**bound: Any) -> Binding:
+        return Binding.of(**{**bound, name: None})
 
-    return partial(_caught, ("counterfoil.core.issue.Binding", broken), ("counterfoil.core.validate.Binding", broken))
+    binding = SimpleNamespace(of=broken)
+    return partial(_caught, ("counterfoil.core.issue.Binding", binding), ("counterfoil.core.validate.Binding", binding))
 
 
 MUTATIONS = Campaign(

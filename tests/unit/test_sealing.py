@@ -8,7 +8,7 @@ import pytest
 
 from counterfoil.core import key_context, sealing
 from counterfoil.core.sealing import Purpose, Sealing, sealing_under
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import NO_SERVICE_CONTEXT, Binding
 from counterfoil.model.passcode import Header, Passcode
 from counterfoil.ports.keys import DataKey
 
@@ -42,7 +42,7 @@ OTHERS: dict[str, Any] = {
 def _tags(**changed: Any) -> dict[str, bytes]:
     part = {**PARTS, **changed}
     header = Header.of(part["key_id"], part["timestamp_us"], part["lifetime_s"], part["salt"])
-    binding = Binding(part["client_id"], part["context"], None, None, part["digest"])
+    binding = Binding.of(part["client_id"], part["context"], NO_SERVICE_CONTEXT, None, part["digest"])
     passcode = Passcode(header, part["sealed_otp"])
     tags = Sealing(part["material"]).tags(passcode, binding, part["issuer_id"])
     return {"passcode": tags.passcode, "contexts": tags.contexts, "transaction": tags.transaction}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from counterfoil.model.canonical import encoded_service_context
 from counterfoil.model.invalid import Invalid
 from counterfoil.settings import Settings, load_settings
 from counterfoil.settings_page import settings_page
@@ -93,5 +94,5 @@ def test_yes_and_no_are_true_and_false(text: str, value: Any) -> None:
 
 def test_no_repr_shows_the_service_context(tmp_path: Path) -> None:
     handlers = made_parts(tmp_path, service_context='{"stage": "canary"}').service.handlers
-    assert handlers.validation.service_context == {"stage": "canary"}
+    assert handlers.validation.service_context == encoded_service_context({"stage": "canary"})
     assert "canary" not in repr(handlers) + repr(Settings(service_context='{"stage": "canary"}'))

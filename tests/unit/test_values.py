@@ -13,7 +13,7 @@ from counterfoil.core.issue import Issued, IssueRequest
 from counterfoil.core.sealing import Tags
 from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, ValidationRequest, _Fitted
 from counterfoil.model import limits
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import Binding, encoded_service_context
 from counterfoil.model.context import checked_context
 from counterfoil.model.discreet import Discreet
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
@@ -242,7 +242,7 @@ def test_no_repr_shows_a_secret() -> None:
         SeedAccepted(Accepted("c", 1, 2, 3, "r", False), raw),
         _Fitted(counterfoil, None, raw),
         SealedContext("c", text, 1),
-        Binding("c", pairs, pairs, pairs, raw),
+        Binding.of("c", pairs, encoded_service_context(pairs), pairs, raw),
         header,
         Passcode(header, raw),
         JournalKey(raw),

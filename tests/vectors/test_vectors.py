@@ -13,7 +13,7 @@ from counterfoil.core.issue import Issuance, Issued, IssueRequest
 from counterfoil.core.key_context import key_context
 from counterfoil.core.seed_copy import opened_copy, sealed_copy
 from counterfoil.core.validate import Validation, ValidationRequest
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import NO_SERVICE_CONTEXT, Binding, encoded_service_context
 from counterfoil.model.counterfoil import CounterfoilRef
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import Entry, Event, JournalKey, Link
@@ -92,9 +92,9 @@ async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector:
     if vector.get("sealed_pairs") is not None:
         sealed = (await sealing.sealed(vector["client_id"], vector["sealed_pairs"])).sealed_context
     digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
-    token_bytes = drawn(vector["salt"], vector["otp"])
+    token_bytes = drawn(vector["salt"] + vector["otp"])
     own_keys = None if vector["own_key"] is None else OneOwnKey(bytes.fromhex(vector["own_key"]))
-    service_context = vector.get("service_context")
+    service_context = encoded_service_context(vector.get("service_context"))
     issuance = Issuance(store, keys, sealing, clock, token_bytes, service_context, own_keys=own_keys)
     issued = await issuance.issue(IssueRequest(vector["client_id"], vector.get("context"), sealed, digest), PRINCIPAL)
 
@@ -121,9 +121,8 @@ async def test_issuing_makes_the_vectors_bytes_and_validating_takes_them(vector:
 @by("passcodes")
 def test_the_associated_data_is_the_vectors(vector: dict[str, Any]) -> None:
     digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
-    binding = Binding(
-        vector["client_id"], vector.get("context"), vector.get("service_context"), vector.get("sealed_pairs"), digest
-    )
+    service_context = encoded_service_context(vector.get("service_context"))
+    binding = Binding.of(vector["client_id"], vector.get("context"), service_context, vector.get("sealed_pairs"), digest)
     header = parsed_passcode(vector["passcode"]).header
     assert binding.encoded(header.encoded).hex() == vector["associated_data"]
 
@@ -154,7 +153,7 @@ def test_a_seed_copy_is_the_vectors_bytes_and_opens_again(vector: dict[str, Any]
     key = DataKey(bytes.fromhex(vector["key_id"]), bytes.fromhex(vector["data_key"]))
     own_key = None if vector["own_key"] is None else bytes.fromhex(vector["own_key"])
     header = Header.of(key.key_id, vector["timestamp"], vector["lifetime_s"], bytes(16))
-    binding = Binding(vector["client_id"], None, None, None, None)
+    binding = Binding.of(vector["client_id"], None, NO_SERVICE_CONTEXT, None, None)
     otp = bytes.fromhex(vector["otp"])
     assert sealed_copy(otp, key, own_key, header, binding, drawn(vector["salt"])).hex() == vector["seed_copy"]
     copy = bytes.fromhex(vector["seed_copy"])
@@ -165,9 +164,8 @@ def test_a_seed_copy_is_the_vectors_bytes_and_opens_again(vector: dict[str, Any]
 @by("key_contexts")
 def test_the_managed_key_is_told_the_vectors_digests(vector: dict[str, Any]) -> None:
     digest = None if vector["transaction_digest"] is None else bytes.fromhex(vector["transaction_digest"])
-    binding = Binding(
-        vector["client_id"], vector.get("context"), vector.get("service_context"), vector.get("sealed_pairs"), digest
-    )
+    service_context = encoded_service_context(vector.get("service_context"))
+    binding = Binding.of(vector["client_id"], vector.get("context"), service_context, vector.get("sealed_pairs"), digest)
     assert key_context(bytes.fromhex(vector["data_key"]), vector["timestamp"], binding) == vector["key_context"]
 
 

@@ -13,7 +13,7 @@ from counterfoil.core.context_sealing import ContextSealing
 from counterfoil.core.key_context import key_context
 from counterfoil.core.sealing import Purpose, sealing_under
 from counterfoil.core.seed_copy import sealed_copy
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import NO_SERVICE_CONTEXT, Binding
 from counterfoil.model.context import Context
 from counterfoil.model.counterfoil import Counterfoil
 from counterfoil.model.discreet import Discreet
@@ -64,7 +64,7 @@ class Issuance:
     context_sealing: ContextSealing
     now_us: NowUs
     token_bytes: TokenBytes
-    service_context: Context | None = field(default=None, repr=False)
+    service_context: bytes = field(default=NO_SERVICE_CONTEXT, repr=False)
     limits: IssueLimits | None = None
     own_keys: OwnKeys | None = None
     """Strict mode, when given: every passcode has a key of its own from the managed key."""
@@ -80,25 +80,29 @@ class Issuance:
         lifetime_s = self._checked_lifetime(request.lifetime_s)
         # Before the sealed context is opened: on a new deployment, asking is what makes the first key to seal one with.
         key = await self.keys.sealing_key()
-        binding = Binding(
+        sealed = request.sealed_context
+        binding = Binding.of(
             client_id=request.client_id,
             context=request.context,
             service_context=self.service_context,
-            sealed_pairs=await self._sealed_pairs(request),
+            sealed_pairs=None if sealed is None else await self.context_sealing.opened(sealed, request.client_id),
             transaction_digest=request.transaction_digest,
         )
         timestamp_us = self.now_us()
         for later_us in range(_TIMESTAMP_TRIES):
-            # A new salt for every try: the same one under another timestamp would use a nonce twice.
-            salt = self.token_bytes(SALT_BYTES)
+            # A new salt for every try: the same one under another timestamp would use a key twice.
+            drawn = self.token_bytes(SALT_BYTES + OTP_BYTES)
+            salt, otp = drawn[:SALT_BYTES], drawn[SALT_BYTES:]
             header = Header.of(key.key_id, timestamp_us + later_us, lifetime_s, salt)
-            own_key = await self._own_key(key, header, binding)
-            passcode, counterfoil = self._made(key, own_key, header, binding, issuer, with_seed_copy)
+            own_key = None
+            if self.own_keys is not None:
+                own_key = await self.own_keys.fresh(key_context(key.material, header.timestamp_us, binding))
+            passcode, counterfoil = self._made(key, own_key, header, otp, binding, issuer, with_seed_copy)
             stored = await self.store.insert(counterfoil, self.limits)
+            if stored == "stored":
+                return Issued(request.client_id, counterfoil.timestamp_us, counterfoil.expires_at_us, passcode.reveal())
             if isinstance(stored, LimitReached):
                 return stored
-            if stored == "stored":
-                return Issued(request.client_id, header.timestamp_us, header.expires_at_us, passcode.reveal())
         raise StoreUnavailable("no free timestamp for this client")
 
     def _checked_lifetime(self, lifetime_s: int | None) -> int:
@@ -108,26 +112,16 @@ class Issuance:
             raise Invalid("lifetime_s", f"must be {LIFETIME_S_MIN} to {self.lifetime_max_s}")
         return lifetime_s
 
-    async def _sealed_pairs(self, request: IssueRequest) -> Context | None:
-        if request.sealed_context is None:
-            return None
-        return await self.context_sealing.opened(request.sealed_context, request.client_id)
-
-    async def _own_key(self, key: DataKey, header: Header, binding: Binding) -> OwnKey | None:
-        if self.own_keys is None:
-            return None
-        return await self.own_keys.fresh(key_context(key.material, header.timestamp_us, binding))
-
     def _made(
         self,
         key: DataKey,
         own_key: OwnKey | None,
         header: Header,
+        otp: bytes,
         binding: Binding,
         issuer: Principal,
         with_seed_copy: bool,
     ) -> tuple[Passcode, Counterfoil]:
-        otp = self.token_bytes(OTP_BYTES)
         own_material = None if own_key is None else own_key.material
         sealing = sealing_under(key)
         sealed = sealing.seal(Purpose.PASSCODE, header.salt, otp, binding.encoded(header.encoded), own_material)

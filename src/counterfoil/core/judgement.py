@@ -56,7 +56,7 @@ def judge(counterfoil: Counterfoil, presented: Presentation, now_us: int) -> Ste
     """The verdict, or the one write that it takes. Raises ClockDisagrees."""
     if counterfoil.redemption == presented.redemption and presented.misfit is None:
         return accepted(counterfoil, replayed=True)
-    if counterfoil.state in _DEAD:
+    if counterfoil.state is not State.ISSUED:
         return Refused(_DEAD[counterfoil.state])
     if presented.issuer_passcodes_revoked:
         return Refused(Reason.REVOKED)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from counterfoil.core.sealing import equal_tags, sealing_under
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import NO_SERVICE_CONTEXT, Binding
 from counterfoil.model.counterfoil import CounterfoilRef, State
 from counterfoil.model.journal import Entry, Event
 from counterfoil.model.passcode import MalformedPasscode, Passcode, parsed_passcode
@@ -62,7 +62,7 @@ class Revocation:
         counterfoil = await self.store.find(ref)
         if counterfoil is None:
             return Reason.UNKNOWN_PASSCODE
-        nothing_else = Binding(ref.client_id, None, None, None, None)
+        nothing_else = Binding.of(ref.client_id, None, NO_SERVICE_CONTEXT, None, None)
         tag = sealing_under(key).passcode_tag(passcode, nothing_else, counterfoil.issuer_id)
         return None if equal_tags(tag, counterfoil.passcode_tag) else Reason.UNKNOWN_PASSCODE
 

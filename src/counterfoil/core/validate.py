@@ -11,13 +11,12 @@ Whatever the verdict, it is in the journal before it is told: with the write tha
 from dataclasses import dataclass, field
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from counterfoil.core.judgement import CountMismatch, Presentation, Redeem, accepted, judge
 from counterfoil.core.key_context import key_context
 from counterfoil.core.sealing import Purpose, equal_tags, sealing_under
 from counterfoil.core.seed_copy import opened_copy
-from counterfoil.model.canonical import Binding
+from counterfoil.model.canonical import NO_SERVICE_CONTEXT, Binding
 from counterfoil.model.context import Context
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
 from counterfoil.model.discreet import Discreet
@@ -72,12 +71,12 @@ class Validation:
     keys: KeyProvider
     credentials: Credentials
     now_us: NowUs
-    service_context: Context | None = field(default=None, repr=False)
+    service_context: bytes = field(default=NO_SERVICE_CONTEXT, repr=False)
     own_keys: OwnKeys | None = None
 
     async def validate(self, request: ValidationRequest, validator: Principal) -> Verdict:
         """The verdict. Raises StoreUnavailable, KeysUnavailable, CredentialsUnavailable and ClockDisagrees: unknown."""
-        binding = Binding(
+        binding = Binding.of(
             client_id=request.client_id,
             context=request.context,
             service_context=self.service_context,
@@ -91,7 +90,7 @@ class Validation:
 
     async def validate_seed(self, request: SeedValidationRequest, validator: Principal) -> SeedAccepted | Refused:
         """The verdict on a passcode made by `generateOtp`, presented or only named, and its OTP. Raises like `validate`."""
-        binding = Binding(request.client_id, request.context, self.service_context, None, None)
+        binding = Binding.of(request.client_id, request.context, self.service_context, None, None)
         if request.passcode is None:
             passcode = None
             fitted = await self._fitted_seed_copy(CounterfoilRef(request.client_id, request.timestamp_us), binding)
@@ -123,7 +122,8 @@ class Validation:
         tag = sealing.passcode_tag(passcode, binding, counterfoil.issuer_id)
         if not equal_tags(tag, counterfoil.passcode_tag):
             return Refused(Reason.UNKNOWN_PASSCODE)
-        own_key = await self._own_key(counterfoil, key, binding)
+        wrapped = counterfoil.wrapped_key
+        own_key = None if wrapped is None else await self._own_key(wrapped, counterfoil.timestamp_us, key, binding)
         bound = binding.encoded(header.encoded)
         otp = sealing.unseal(Purpose.PASSCODE, header.salt, passcode.sealed_otp, bound, own_key)
         if otp is not None:
@@ -143,61 +143,57 @@ class Validation:
             return Refused(Reason.KEY_RETIRED)
         otp = None
         if counterfoil.seed_copy:
-            own_key = await self._own_key(counterfoil, key, binding)
+            wrapped = counterfoil.wrapped_key
+            own_key = None if wrapped is None else await self._own_key(wrapped, counterfoil.timestamp_us, key, binding)
             otp = opened_copy(counterfoil.seed_copy, key, own_key, counterfoil.expires_at_us, binding)
         # Whoever names a passcode without holding it guesses at no secret, and must not be able to lock it.
         return _Fitted(counterfoil, None if otp is not None else Reason.CONTEXT_MISMATCH, otp, counts=False)
 
-    async def _own_key(self, counterfoil: Counterfoil, key: DataKey, binding: Binding) -> bytes | None:
-        """The passcode's own key, in strict mode; None also under another context, and then nothing unseals."""
-        if counterfoil.wrapped_key is None:
-            return None
+    async def _own_key(self, wrapped: bytes, timestamp_us: int, key: DataKey, binding: Binding) -> bytes | None:
+        """The passcode's own key, in strict mode; None under another context, and then nothing unseals."""
         if self.own_keys is None:
             raise KeysUnavailable("this passcode was issued in strict mode, and no managed key is set up")
-        return await self.own_keys.opened(counterfoil.wrapped_key, key_context(key.material, counterfoil.timestamp_us, binding))
+        return await self.own_keys.opened(wrapped, key_context(key.material, timestamp_us, binding))
 
     async def _verdict(self, fitted: "_Fitted | Refused", asked: "_Asked", timestamp_us: int | None) -> Verdict:
-        """The verdict, in the journal. `timestamp_us` is the passcode's by the caller's word, if there is one."""
-        if isinstance(fitted, _Fitted):
-            verdict, is_recorded = await self._decided(fitted.at(timestamp_us), asked)
-            if is_recorded:
-                return verdict
-        else:
-            verdict = fitted
-        await self.store.record(asked.entry(verdict))
-        return verdict
-
-    async def _decided(self, fitted: "_Fitted", asked: "_Asked") -> tuple[Verdict, bool]:
         """Steps 4 to 8: judge, write, and judge again when somebody else's write came first.
 
-        True beside the verdict when a write made it, and its entry with it.
+        `timestamp_us` is the passcode's by the caller's word, if there is one.
         """
+        if isinstance(fitted, Refused):
+            return await self._recorded(fitted, asked)
         counterfoil = fitted.counterfoil
         now_us = self.now_us()
         presented = Presentation(
             asked.redemption,
-            fitted.misfit,
+            fitted.misfit_at(timestamp_us),
             await self.credentials.passcodes_are_revoked(counterfoil.issuer_id),
         )
         for _ in range(_JUDGEMENTS_MAX):
             step = judge(counterfoil, presented, now_us)
+            if isinstance(step, CountMismatch) and not fitted.counts:
+                step = Refused(step.reason)
             if isinstance(step, Redeem):
                 outcome = await self.store.redeem(counterfoil.ref, asked.redemption, ATTEMPTS_MAX)
-            elif isinstance(step, CountMismatch) and not fitted.counts:
-                return Refused(step.reason), False
             elif isinstance(step, CountMismatch):
                 entry = asked.entry(Refused(step.reason))
                 outcome = await self.store.count_mismatch(counterfoil.ref, ATTEMPTS_MAX, entry)
             else:
-                return step, False
+                return await self._recorded(step, asked)
             if outcome.counterfoil is None:
-                return Refused(Reason.UNKNOWN_PASSCODE), False
+                return await self._recorded(Refused(Reason.UNKNOWN_PASSCODE), asked)
             if outcome.applied:
+                # In the journal with the write that made it.
                 if isinstance(step, CountMismatch):
-                    return Refused(step.reason), True
-                return accepted(outcome.counterfoil, replayed=False), True
+                    return Refused(step.reason)
+                return accepted(outcome.counterfoil, replayed=False)
             counterfoil, now_us = outcome.counterfoil, outcome.now_us
         raise StoreUnavailable("the counterfoil kept changing while it was judged")
+
+    async def _recorded(self, verdict: Verdict, asked: "_Asked") -> Verdict:
+        """The same verdict, once it is in the journal by itself: no write made it."""
+        await self.store.record(asked.entry(verdict))
+        return verdict
 
 
 class _Asked(Struct, frozen=True, gc=False):
@@ -231,11 +227,11 @@ class _Fitted(Discreet, frozen=True, gc=False):
     counts: bool = True
     """Whether a misfit costs an attempt: only of who presented the passcode."""
 
-    def at(self, timestamp_us: int | None) -> "_Fitted":
-        """The same, held against the timestamp that the caller says it belongs to, if it says one."""
-        if self.misfit is not None or timestamp_us in (None, self.counterfoil.timestamp_us):
-            return self
-        return replace(self, misfit=Reason.TIMESTAMP_MISMATCH)
+    def misfit_at(self, timestamp_us: int | None) -> Reason | None:
+        """What does not fit, held also against the timestamp that the caller says it belongs to, if it says one."""
+        if self.misfit is None and timestamp_us not in (None, self.counterfoil.timestamp_us):
+            return Reason.TIMESTAMP_MISMATCH
+        return self.misfit
 
 
 def _parsed(text: str) -> Passcode | None:

@@ -7,9 +7,9 @@ and says how long it is. Nothing is normalised, so "é" in two spellings is two 
 """
 
 import struct
-from dataclasses import dataclass, field
 
 from counterfoil.model.context import Context
+from counterfoil.model.discreet import Discreet
 
 _U32 = struct.Struct(">I").pack
 _READ_U32 = struct.Struct(">I").unpack_from
@@ -25,38 +25,45 @@ _ABSENT = b"\x00"
 _PRESENT = b"\x01"
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a passcode is bound to, beside its own header. `None` means absent, which differs from empty."""
+NO_SERVICE_CONTEXT = _SERVICE_CONTEXT + _ABSENT
+
+
+class Binding(Discreet, frozen=True, gc=False):
+    """What a passcode is bound to, beside its own header; each part encoded once, for the seal and three tags."""
 
     client_id: str
-    context: Context | None = field(repr=False)
-    service_context: Context | None = field(repr=False)
-    sealed_pairs: Context | None = field(repr=False)
-    transaction_digest: bytes | None = field(repr=False)
-    # Encoded once: the seal and three tags use the same bytes.
-    encoded_client_id: bytes = field(init=False, repr=False, compare=False)
-    encoded_contexts: bytes = field(init=False, repr=False, compare=False)
+    encoded_client_id: bytes
+    encoded_contexts: bytes
     """The three contexts, each under its own tag, so that none passes for another."""
-    encoded_transaction: bytes = field(init=False, repr=False, compare=False)
+    encoded_transaction: bytes
     """The transaction's SHA-256 digest, or its absence."""
 
-    def __post_init__(self) -> None:
-        keep = object.__setattr__
-        keep(self, "encoded_client_id", _field(_CLIENT_ID, self.client_id.encode()))
-        keep(
-            self,
-            "encoded_contexts",
-            _pairs_field(_CONTEXT, self.context)
-            + _pairs_field(_SERVICE_CONTEXT, self.service_context)
-            + _pairs_field(_SEALED_PAIRS, self.sealed_pairs),
+    @classmethod
+    def of(
+        cls,
+        client_id: str,
+        context: Context | None,
+        service_context: bytes,
+        sealed_pairs: Context | None,
+        transaction_digest: bytes | None,
+    ) -> "Binding":
+        """The binding to these. `None` means absent, which differs from empty; see `encoded_service_context`."""
+        return cls(
+            client_id,
+            _field(_CLIENT_ID, client_id.encode()),
+            _pairs_field(_CONTEXT, context) + service_context + _pairs_field(_SEALED_PAIRS, sealed_pairs),
+            _field(_TRANSACTION, transaction_digest),
         )
-        keep(self, "encoded_transaction", _field(_TRANSACTION, self.transaction_digest))
 
     def encoded(self, header: bytes) -> bytes:
         """All of it: the associated data of the seal, under the given passcode header."""
         encoded_header = _field(_HEADER, header)
         return _DOMAIN + encoded_header + self.encoded_client_id + self.encoded_contexts + self.encoded_transaction
+
+
+def encoded_service_context(pairs: Context | None) -> bytes:
+    """The service context as all bindings of a deployment have it: encoded when the deployment is put together."""
+    return _pairs_field(_SERVICE_CONTEXT, pairs)
 
 
 def issuer_field(issuer_id: str) -> bytes:
