@@ -105,10 +105,14 @@ class Sealing:
 
     def _expanded(self, info: bytes) -> bytes:
         """HKDF-Expand's first block, which is all that a key of 32 bytes takes; a copy of an HMAC costs half a new one."""
-        return _authenticated(self._expansion, info + b"\x01")
+        block = self._expansion.copy()
+        block.update(info + b"\x01")
+        return block.finalize()
 
     def _tag(self, label: bytes, header: Header, binding: Binding, content: bytes) -> bytes:
-        return _authenticated(self._tagging, label + header.encoded + binding.encoded_client_id + content)
+        tag = self._tagging.copy()
+        tag.update(label + header.encoded + binding.encoded_client_id + content)
+        return tag.finalize()
 
 
 _SET_UP: WeakKeyDictionary[DataKey, Sealing] = WeakKeyDictionary()
@@ -125,9 +129,3 @@ def sealing_under(key: DataKey) -> Sealing:
 def equal_tags(left: bytes, right: bytes) -> bool:
     """Compares in constant time."""
     return bytes_eq(left, right)
-
-
-def _authenticated(keyed: HMAC, message: bytes) -> bytes:
-    mac = keyed.copy()
-    mac.update(message)
-    return mac.finalize()

@@ -7,6 +7,7 @@ and says how long it is. Nothing is normalised, so "é" in two spellings is two 
 """
 
 import struct
+from functools import lru_cache
 
 from counterfoil.model.context import Context
 from counterfoil.model.discreet import Discreet
@@ -23,6 +24,7 @@ _TRANSACTION = b"\x06"
 _ISSUER = b"\x07"
 _ABSENT = b"\x00"
 _PRESENT = b"\x01"
+_FIELD_HEAD = struct.Struct(">ccI").pack
 
 
 NO_SERVICE_CONTEXT = _SERVICE_CONTEXT + _ABSENT
@@ -66,6 +68,8 @@ def encoded_service_context(pairs: Context | None) -> bytes:
     return _pairs_field(_SERVICE_CONTEXT, pairs)
 
 
+# Few credentials issue, and each of their passcodes asks for the same bytes.
+@lru_cache(maxsize=1024)
 def issuer_field(issuer_id: str) -> bytes:
     """The issuing credential, as a counterfoil's tag covers it."""
     return _field(_ISSUER, issuer_id.encode())
@@ -73,12 +77,12 @@ def issuer_field(issuer_id: str) -> bytes:
 
 def encoded_pairs(pairs: Context) -> bytes:
     """Count, then each name and value with its length, ordered by the UTF-8 bytes of the names."""
-    parts = [_U32(len(pairs))]
+    encoded = _U32(len(pairs))
     # Sorting by code points is sorting by UTF-8 bytes: that order is a property of the encoding.
-    for name, value in sorted(pairs.items()):
-        encoded_name, encoded_value = name.encode(), value.encode()
-        parts += (_U32(len(encoded_name)), encoded_name, _U32(len(encoded_value)), encoded_value)
-    return b"".join(parts)
+    for name in sorted(pairs):
+        encoded_name, encoded_value = name.encode(), pairs[name].encode()
+        encoded += _U32(len(encoded_name)) + encoded_name + _U32(len(encoded_value)) + encoded_value
+    return encoded
 
 
 def decoded_pairs(encoded: bytes) -> Context:
@@ -100,4 +104,4 @@ def _pairs_field(tag: bytes, pairs: Context | None) -> bytes:
 def _field(tag: bytes, content: bytes | None) -> bytes:
     if content is None:
         return tag + _ABSENT
-    return tag + _PRESENT + _U32(len(content)) + content
+    return _FIELD_HEAD(tag, _PRESENT, len(content)) + content
