@@ -182,9 +182,21 @@ def test_the_cap_is_never_exceeded_and_never_leaks(steps: list[tuple[int, int, b
 
 
 def test_giving_back_what_was_never_counted_harms_nothing() -> None:
-    usage = Usage()
+    limits, usage = IssueLimits(0, 1, 1), Usage()
     usage.give_back(START_US)
-    assert usage.take(IssueLimits(0, 1, 1), START_US, START_US + 1) is None
+    assert usage.take(limits, START_US, START_US + 1) is None
+    usage.give_back(START_US + 1_000_000)
+    assert isinstance(usage.take(limits, START_US, START_US + 1), LimitReached)
+
+
+def test_what_was_taken_back_was_never_counted() -> None:
+    limits, usage = IssueLimits(1, 2, 2), Usage()
+    for _ in range(9):
+        before_us = usage.arrival_us
+        assert usage.take(limits, START_US, START_US) is None
+        usage.take_back(before_us, START_US)
+    assert usage.idle_at_us() == 0
+    assert [usage.take(limits, START_US, START_US) is None for _ in range(3)] == [True, True, False]
 
 
 def test_what_was_given_back_says_nothing_of_when_to_come_again() -> None:

@@ -6,6 +6,7 @@ Outstanding passcodes are counted by the second in which they expire, so that ti
 
 import struct
 from dataclasses import dataclass
+from itertools import starmap
 
 from counterfoil.model.limits import MICROSECONDS_PER_S
 
@@ -30,11 +31,19 @@ class LimitReached:
 
 
 class Usage:
-    """One client's account. Mutable: it lives inside one store transaction."""
+    """One client's account. Mutable: it belongs to one writer, between two of whose steps nobody else changed it.
+
+    The sum and the earliest second are kept beside the counts, or every issue would walk through all of them.
+    """
+
+    __slots__ = ("_earliest_s", "_outstanding", "_total", "arrival_us")
 
     def __init__(self, arrival_us: int = 0, outstanding: dict[int, int] | None = None) -> None:
         self.arrival_us = arrival_us
         self._outstanding = outstanding or {}
+        self._total = sum(self._outstanding.values())
+        # No later than the earliest there is; what was given back may leave it too early.
+        self._earliest_s = min(self._outstanding, default=0)
 
     @classmethod
     def decoded(cls, arrival_us: int, buckets: bytes) -> "Usage":
@@ -43,12 +52,13 @@ class Usage:
 
     def encoded_outstanding(self) -> bytes:
         """Pairs of (second of expiry, count), 12 bytes each."""
-        return b"".join(_BUCKET.pack(second, count) for second, count in self._outstanding.items())
+        return b"".join(starmap(_BUCKET.pack, self._outstanding.items()))
 
     def take(self, limits: IssueLimits, now_us: int, expires_at_us: int) -> LimitReached | None:
         """Counts one more passcode, or says which limit forbids it and counts nothing."""
-        self._forget_expired(now_us)
-        if limits.outstanding_max and sum(self._outstanding.values()) >= limits.outstanding_max:
+        if self._earliest_s < now_us // MICROSECONDS_PER_S:
+            self._forget_expired(now_us // MICROSECONDS_PER_S)
+        if limits.outstanding_max and self._total >= limits.outstanding_max:
             wait_us = (min(self._outstanding) + 1) * MICROSECONDS_PER_S - now_us
             return LimitReached("too many passcodes of this client are outstanding", _whole_seconds(wait_us))
         if limits.rate_per_s:
@@ -61,25 +71,38 @@ class Usage:
             self.arrival_us = int(arrival_us + interval_us)
         second = expires_at_us // MICROSECONDS_PER_S
         self._outstanding[second] = self._outstanding.get(second, 0) + 1
+        self._total += 1
+        if second < self._earliest_s:
+            self._earliest_s = second
         return None
+
+    def take_back(self, arrival_us: int, expires_at_us: int) -> None:
+        """Undoes the last `take`, before which `arrival_us` was what it says: nothing was issued after all."""
+        self.arrival_us = arrival_us
+        self.give_back(expires_at_us)
 
     def give_back(self, expires_at_us: int) -> None:
         """One passcode that expires then is redeemed, revoked or locked: it is outstanding no more."""
         second = expires_at_us // MICROSECONDS_PER_S
-        left = self._outstanding.get(second, 0) - 1
-        if left > 0:
-            self._outstanding[second] = left
+        counted = self._outstanding.get(second, 0)
+        if counted == 0:
+            return
+        self._total -= 1
+        if counted > 1:
+            self._outstanding[second] = counted - 1
         else:
-            self._outstanding.pop(second, None)
+            del self._outstanding[second]
 
     def idle_at_us(self) -> int:
         """From then on, the account is as good as a new one."""
-        return max([self.arrival_us, *((second + 1) * MICROSECONDS_PER_S for second in self._outstanding)])
+        if not self._outstanding:
+            return self.arrival_us
+        return max(self.arrival_us, (max(self._outstanding) + 1) * MICROSECONDS_PER_S)
 
-    def _forget_expired(self, now_us: int) -> None:
-        now_s = now_us // MICROSECONDS_PER_S
+    def _forget_expired(self, now_s: int) -> None:
         for second in [second for second in self._outstanding if second < now_s]:
-            del self._outstanding[second]
+            self._total -= self._outstanding.pop(second)
+        self._earliest_s = min(self._outstanding, default=now_s)
 
 
 def _whole_seconds(duration_us: float) -> int:
