@@ -11,14 +11,17 @@ An entry holds who and when, the verdict and the redemption id. It never holds a
 import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption
 from counterfoil.model.verdict import Reason
 
 JOURNAL_KEY_BYTES = 32
 MAC_BYTES = 32
-_ENTRY_LABEL = b"counterfoil/journal/v1/entry"
+_LABEL = b"counterfoil/journal/v1/"
+_BLOCK_BYTES = 64
+_INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 class Event(StrEnum):
@@ -89,15 +92,27 @@ class JournalKey:
     """Makes and checks the chain's MACs. One key for the life of a deployment: keys that seal passcodes come and go."""
 
     _key: bytes = field(repr=False)
+    # The two hashes of HMAC (RFC 2104) with the key in them, the inner one with the label too. They are only ever copied.
+    _inner: Any = field(init=False, repr=False, compare=False)
+    _outer: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        block = self._key.ljust(_BLOCK_BYTES, b"\0")
+        object.__setattr__(self, "_inner", sha256(block.translate(_INNER_PAD) + _LABEL))
+        object.__setattr__(self, "_outer", sha256(block.translate(_OUTER_PAD)))
 
     def reveal(self) -> bytes:
         """The 32 bytes, for the file that keeps them."""
         return self._key
 
+    def next_mac(self, mac_before: bytes, seq: int, at_us: int, entry: Entry) -> bytes:
+        """The MAC of entry number `seq`, behind the entry that has `mac_before`."""
+        return self._mac(b"entry" + mac_before + _encoded(seq, at_us, entry))
+
     def next_link(self, before: Link, at_us: int, entry: Entry) -> Link:
         """The link of an entry that follows `before`."""
         seq = before.seq + 1
-        return Link(seq, hmac.digest(self._key, _ENTRY_LABEL + before.mac + _encoded(seq, at_us, entry), "sha256"))
+        return Link(seq, self.next_mac(before.mac, seq, at_us, entry))
 
     def start(self, link: Link) -> End:
         """The chain begins after this link."""
@@ -108,8 +123,14 @@ class JournalKey:
         return End(link, self._seal(b"head", link))
 
     def _seal(self, end: bytes, link: Link) -> bytes:
-        content = b"counterfoil/journal/v1/" + end + b"/" + link.spelled().encode()
-        return hmac.digest(self._key, content, "sha256")
+        return self._mac(end + b"/" + link.spelled().encode())
+
+    def _mac(self, content: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(content)
+        outer.update(inner.digest())
+        mac: bytes = outer.digest()
+        return mac
 
     def check_start(self, end: End) -> None:
         """Raises JournalBroken unless it was sealed with this key, as a start."""
@@ -136,6 +157,6 @@ class JournalKey:
 def _encoded(seq: int, at_us: int, entry: Entry) -> bytes:
     """No two entries have one encoding: what callers choose stands behind its length, or at the end."""
     event, client_id, timestamp_us, by, reason, redemption_id = entry
-    by_whom = f"{len(client_id)} {client_id} {len(by)} {by}"
     last = "" if redemption_id is None else f" {redemption_id}"
-    return f"{seq} {at_us} {timestamp_us} {event} {reason} {by_whom}{last}".encode()
+    text = f"{seq} {at_us} {timestamp_us} {event} {reason} {len(client_id)} {client_id} {len(by)} {by}{last}"
+    return text.encode()
