@@ -38,6 +38,8 @@ _LEFT_OUT = (
     "stores/inspect_sqlite.py",
     "stores/memory.py",
     "stores/sqlite.py",
+    "stores/sqlite_accounts.py",
+    "stores/sqlite_broom.py",
     "stores/sqlite_file.py",
     "stores/sqlite_journal.py",
     "__main__.py",

@@ -211,6 +211,13 @@ async def test_a_taken_timestamp_costs_nothing_of_the_rate(limiting_store: Store
     assert await limiting_store.insert(_next(clock, 1), RATE) == "stored"
 
 
+async def test_a_taken_timestamp_costs_nothing_of_the_cap(limiting_store: Store, clock: Clock) -> None:
+    taken = IssueLimits(rate_per_s=0, burst=1, outstanding_max=3)
+    outcomes = [await limiting_store.insert(_next(clock, 0), taken) for _ in range(10)]
+    assert outcomes == ["stored"] + ["timestamp_taken"] * 9
+    assert await limiting_store.insert(_next(clock, 1), CAP) == "stored"
+
+
 async def test_the_cap_counts_concurrent_issues_exactly(limiting_store: Store, clock: Clock) -> None:
     outcomes = await asyncio.gather(*(limiting_store.insert(_next(clock, number), CAP) for number in range(50)))
     assert outcomes.count("stored") == 2

@@ -254,6 +254,26 @@ async def test_a_head_of_before_put_back_with_its_seal_is_seen_by_who_wrote_sinc
     await store.close()
 
 
+async def test_a_cut_tail_is_seen_also_after_a_rollback(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    store = opened(path)
+    await kept(store, made())
+    with closing(apsw.Connection(str(path))) as connection:
+        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        await kept(store, made(timestamp_us=START_US + 1))
+        with pytest.raises(StoreUnavailable):
+            await store._writer.run(_full)
+        connection.execute("DELETE FROM journal WHERE seq > 1")
+        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+    with pytest.raises(StoreUnavailable):
+        await kept(store, made(timestamp_us=START_US + 9))
+    await store.close()
+
+
+def _full(_: apsw.Connection) -> None:
+    raise apsw.FullError("full")
+
+
 async def test_a_trigger_planted_while_a_service_writes_does_nothing(tmp_path: Path) -> None:
     path = tmp_path / "counterfoil.db"
     store = opened(path)

@@ -98,8 +98,7 @@ class SqliteDropsTheCondition(SqliteStore):
     """Changes whatever is there."""
 
     def _change(self, statement: str, *rest: Any) -> Any:
-        named = "\n    WHERE timestamp_us = :timestamp_us AND client_id = :client_id"
-        return super()._change(statement.replace(sqlite._JUDGEABLE, named), *rest)
+        return super()._change(statement.replace(sqlite._JUDGEABLE, sqlite._NAMED), *rest)
 
 
 class SqliteReadsThenWrites(SqliteDropsTheCondition):

@@ -26,11 +26,12 @@ def only_with_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "_BUSY_S", 3600)
 
 
-def _opened(folder: Path, clock: Clock, journal_retention_s: int = 10**6) -> SqliteStore:
+def _opened(folder: Path, clock: Clock, journal_retention_s: int = 10**6, *, broom: bool = True) -> SqliteStore:
     return SqliteStore(
         folder / "counterfoil.db",
         clock,
         retention_s=RETENTION_S,
+        broom=broom,
         journal_retention_s=journal_retention_s,
         journal_key=JOURNAL_KEY,
     )
@@ -66,6 +67,20 @@ async def test_the_oldest_go_first_and_two_with_every_write(tmp_path: Path) -> N
         left.append(_numbers(store))
     assert left == [[2, 3, 4, 5], [4, 5], [5], [5]]
     await store.close()
+
+
+@pytest.mark.parametrize("by", ["this store", "another one"])
+async def test_a_row_that_is_older_than_all_that_were_there_goes_in_its_time(tmp_path: Path, by: str) -> None:
+    clock = Clock()
+    store, other = _opened(tmp_path, clock), _opened(tmp_path, clock, broom=False)
+    await kept(store, made(timestamp_us=START_US + 9))
+    clock.now_us = START_US + KEPT_US
+    await store.check_ready()
+    await kept(store if by == "this store" else other)
+    await store.check_ready()
+    assert _numbers(store) == [9]
+    await store.close()
+    await other.close()
 
 
 async def test_an_entry_of_the_journal_goes_when_its_retention_is_over_and_not_a_microsecond_before(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ The connection belongs to whoever has the turn:
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
@@ -49,9 +48,8 @@ class _Turn(Enum):
     TAKEN = auto()
 
 
-class _Waiting(NamedTuple):
-    step: WriteStep[Any]
-    future: asyncio.Future[Any]
+_Waiting: TypeAlias = tuple[WriteStep[Any], asyncio.Future[Any]]
+"""A step, and who waits for it."""
 
 
 class _Batch(NamedTuple):
@@ -65,8 +63,9 @@ class _Batch(NamedTuple):
 class GroupCommit:
     """Runs write steps in shared transactions. After an I/O error it runs none any more.
 
-    `before_commit` runs at the end of every transaction, with the number of steps in it, and now and then when idle; it
-    says whether it has more to do. `on_rollback` forgets what steps remembered of a transaction that did not happen.
+    `after_begin` runs at the beginning of every transaction. `before_commit` runs at its end, with the number of steps in it,
+    and now and then when idle; it says whether it has more to do. `on_rollback` forgets what steps remembered of a transaction
+    that did not happen.
     `wait_for_lock_s` says how long the connection's busy handler is to wait for another process: not at all on an event loop.
     """
 
@@ -75,6 +74,7 @@ class GroupCommit:
         connection: apsw.Connection,
         *,
         waiting_max: int,
+        after_begin: Callable[[apsw.Connection], None],
         before_commit: Callable[[apsw.Connection, int], bool],
         on_rollback: Callable[[], None],
         wait_for_lock_s: Callable[[float], None],
@@ -82,6 +82,7 @@ class GroupCommit:
     ) -> None:
         self._connection = connection
         self._waiting_max = waiting_max
+        self._after_begin = after_begin
         self._before_commit = before_commit
         self._on_rollback = on_rollback
         self._wait_for_lock_s = wait_for_lock_s
@@ -99,22 +100,25 @@ class GroupCommit:
         self._thread = Thread(target=self._work, name="counterfoil-commit", daemon=True)
         self._thread.start()
 
-    async def run(self, step: WriteStep[T]) -> T:
-        """The step's result, once it is durable. Raises StoreUnavailable; the step may then have happened or not."""
+    def run(self, step: WriteStep[T]) -> "asyncio.Future[T]":
+        """What gives the step's result, once it is durable. Raises StoreUnavailable, and so does what it gives.
+
+        The step may then have happened or not.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             self.check_alive()
             if len(self._waiting) >= self._waiting_max:
                 raise StoreUnavailable("too many writes are waiting")
-            self._waiting.append(_Waiting(step, future))
+            self._waiting.append((step, future))
             is_first = self._turn is _Turn.IDLE
             if is_first:
                 self._turn = _Turn.DUE
         if is_first:
             # Not at once: what else is ready in this round of the loop shares the transaction.
             loop.call_soon(self._start)
-        return await future
+        return future
 
     def check_alive(self) -> None:
         """Raises StoreUnavailable when a write would not be taken now."""
@@ -173,6 +177,7 @@ class GroupCommit:
 
     def _written(self, waiting: list[_Waiting]) -> list[Any]:
         """The results of the statements, inside an open transaction."""
+        self._after_begin(self._connection)
         results = [step(self._connection) for step, _ in waiting]
         self._more_to_do = self._before_commit(self._connection, len(waiting))
         return results
@@ -245,7 +250,8 @@ class GroupCommit:
                 self._turn = _Turn.IDLE
                 return
             self._turn = _Turn.DUE
-            loop = self._waiting[0].future.get_loop()
+            _, future = self._waiting[0]
+            loop = future.get_loop()
         try:
             loop.call_soon_threadsafe(self._start)
         except RuntimeError:
@@ -283,20 +289,18 @@ def _unavailable(message: str, cause: BaseException) -> StoreUnavailable:
 
 def _answer(batch: list[_Waiting], results: list[Any]) -> None:
     """Hands results back to the loops that wait, with one wake-up per loop."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
-    for (_, future), result in zip(batch, results, strict=True):
-        by_loop[future.get_loop()].append((future, result))
-    for loop, answers in by_loop.items():
+    for loop in {future.get_loop() for _, future in batch}:
         try:
-            loop.call_soon_threadsafe(_resolve, answers)
+            loop.call_soon_threadsafe(_resolve, loop, batch, results)
         except RuntimeError:
             # The caller's loop is closed: nobody waits there any more.
             _log.debug("an answer had nobody to go to")
 
 
-def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, result in answers:
-        if future.done():
+def _resolve(loop: asyncio.AbstractEventLoop, batch: list[_Waiting], results: list[Any]) -> None:
+    """On an event loop: answers those of the batch who wait there and have not gone away."""
+    for (_, future), result in zip(batch, results, strict=True):
+        if future.get_loop() is not loop or future.done():
             continue
         if isinstance(result, StoreUnavailable):
             future.set_exception(result)

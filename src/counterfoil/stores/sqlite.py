@@ -18,7 +18,6 @@ from counterfoil.model.journal import Entry, JournalKey, accepted, issued
 from counterfoil.model.limits import (
     CLOCK_TOLERANCE_US,
     JOURNAL_RETENTION_S_DEFAULT,
-    LIFETIME_S_MAX,
     MICROSECONDS_PER_S,
     RETENTION_S_DEFAULT,
 )
@@ -26,6 +25,8 @@ from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
+from counterfoil.stores.sqlite_accounts import SqliteAccounts
+from counterfoil.stores.sqlite_broom import SqliteBroom
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, open_durable, open_reader
 from counterfoil.stores.sqlite_journal import SqliteJournal, prepare
 
@@ -33,7 +34,6 @@ WAITING_MAX_DEFAULT = 4096
 # The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
 _SWEPT_PER_WRITE = 2
 _SWEPT_WHEN_IDLE = 512
-_USAGE_LOOKED_AT = 32
 
 _COLUMNS = (
     "client_id, timestamp_us, expires_at_us, key_id, passcode_tag, contexts_tag, transaction_tag, issuer_id,"
@@ -41,33 +41,21 @@ _COLUMNS = (
 )
 _INSERT = f"""
     INSERT INTO counterfoils ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'issued', 0, NULL, NULL, NULL)
-    ON CONFLICT DO NOTHING RETURNING 1"""
-_FIND = f"SELECT {_COLUMNS} FROM counterfoils WHERE timestamp_us = :timestamp_us AND client_id = :client_id"
+    ON CONFLICT DO NOTHING"""
+# From here on, a number stands for one thing: 1 client_id, 2 timestamp_us, 3 now_us, 4 attempts_max. Names cost a look-up each.
+_NAMED = "WHERE timestamp_us = ?2 AND client_id = ?1"
+_FIND = f"SELECT {_COLUMNS} FROM counterfoils {_NAMED}"
 _JUDGEABLE = f"""
-    WHERE timestamp_us = :timestamp_us AND client_id = :client_id
-    AND state = 'issued' AND attempts < :attempts_max AND expires_at_us > :now_us
-    AND :timestamp_us <= :now_us + {CLOCK_TOLERANCE_US}"""
+    {_NAMED} AND state = 'issued' AND attempts < ?4 AND expires_at_us > ?3 AND timestamp_us <= ?3 + {CLOCK_TOLERANCE_US}"""
 _ERASED_SEED_COPY = "seed_copy = CASE WHEN seed_copy IS NULL THEN NULL ELSE x'' END"
 _REDEEM = f"""
-    UPDATE counterfoils SET state = 'redeemed', redemption_id = :redemption_id, redeemed_by = :principal,
-    redeemed_at_us = :now_us, {_ERASED_SEED_COPY} {_JUDGEABLE} RETURNING {_COLUMNS}"""
+    UPDATE counterfoils SET state = 'redeemed', redemption_id = ?5, redeemed_by = ?6, redeemed_at_us = ?3,
+    {_ERASED_SEED_COPY} {_JUDGEABLE}"""
 _COUNT_MISMATCH = f"""
     UPDATE counterfoils SET attempts = attempts + 1,
-    state = CASE WHEN attempts + 1 >= :attempts_max THEN 'locked' ELSE 'issued' END
-    {_JUDGEABLE} RETURNING {_COLUMNS}"""
-_REVOKE = f"""
-    UPDATE counterfoils SET state = 'revoked', {_ERASED_SEED_COPY}
-    WHERE timestamp_us = :timestamp_us AND client_id = :client_id AND state = 'issued' RETURNING {_COLUMNS}"""
-_SWEEP_BOUND = """
-    SELECT max(timestamp_us), count(*) FROM
-    (SELECT timestamp_us FROM counterfoils WHERE timestamp_us <= ? ORDER BY timestamp_us LIMIT ?)"""
-_SWEEP = "DELETE FROM counterfoils WHERE timestamp_us <= ?"
-_FIND_USAGE = "SELECT arrival_us, outstanding FROM client_usage WHERE client_id = ?"
-_KEEP_USAGE = """
-    INSERT INTO client_usage VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    arrival_us = excluded.arrival_us, outstanding = excluded.outstanding, idle_at_us = excluded.idle_at_us"""
-_NEXT_USAGE = "SELECT client_id, idle_at_us FROM client_usage WHERE client_id > ? ORDER BY client_id LIMIT ?"
-_FORGET_USAGE = "DELETE FROM client_usage WHERE client_id = ?"
+    state = CASE WHEN attempts + 1 >= ?4 THEN 'locked' ELSE 'issued' END {_JUDGEABLE}"""
+_REVOKE = f"UPDATE counterfoils SET state = 'revoked', {_ERASED_SEED_COPY} {_NAMED} AND state = 'issued'"
+_STATES = {state.value: state for state in State}
 
 
 def _ignore() -> None:
@@ -98,18 +86,18 @@ class SqliteStore:
         """Opens or creates the file. Raises StoreUnfit when it must not be used as it is."""
         self._path = path
         self._now_us = now_us
-        # Rows go by their timestamp alone; the longest lifetime is added so that none goes before its retention ends.
-        self._kept_us = (retention_s + LIFETIME_S_MAX) * MICROSECONDS_PER_S
         self._journal_kept_us = journal_retention_s * MICROSECONDS_PER_S
-        self._broom = broom
-        self._usage_seen_to = ""
-        self._usage: dict[str, Usage] = {}
+        self._broom = SqliteBroom(retention_s) if broom else None
+        self._accounts = SqliteAccounts()
         self._patience = Patience()
         writer = open_durable(path, self._patience)
         self._journal = SqliteJournal(journal_key, prepare(writer, journal_key, token_bytes))
         bind_to_epoch(writer, epoch)
         self.durability = durability(writer)
         self._writer_connection = writer
+        # One cursor for all steps: making one costs as much as a short statement.
+        self._cursor = writer.cursor()
+        self._data_version: int | None = None
         self._readers = local()
         self._all_readers: list[apsw.Connection] = []
         self._readers_lock = Lock()
@@ -118,6 +106,7 @@ class SqliteStore:
         self._writer = GroupCommit(
             writer,
             waiting_max=waiting_max,
+            after_begin=self._begin_transaction,
             before_commit=self._end_transaction,
             on_rollback=self._forget_transaction,
             wait_for_lock_s=self._patience.set,
@@ -139,15 +128,14 @@ class SqliteStore:
             raise StoreUnavailable("the store cannot be read") from cause
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
-        values = {"redemption_id": redemption.redemption_id, "principal": redemption.principal}
-        entry = accepted(ref, redemption)
-        return await self._writer.run(self._change(_REDEEM, ref, values | {"attempts_max": attempts_max}, entry))
+        values = (attempts_max, redemption.redemption_id, redemption.principal)
+        return await self._writer.run(self._change(_REDEEM, ref, values, accepted(ref, redemption)))
 
     async def count_mismatch(self, ref: CounterfoilRef, attempts_max: int, entry: Entry) -> Outcome:
-        return await self._writer.run(self._change(_COUNT_MISMATCH, ref, {"attempts_max": attempts_max}, entry))
+        return await self._writer.run(self._change(_COUNT_MISMATCH, ref, (attempts_max,), entry))
 
     async def revoke(self, ref: CounterfoilRef, entry: Entry) -> Outcome:
-        return await self._writer.run(self._change(_REVOKE, ref, {}, entry))
+        return await self._writer.run(self._change(_REVOKE, ref, (), entry))
 
     async def record(self, entry: Entry) -> None:
         await self._writer.run(lambda _: self._journal.note(self._now_us(), entry))
@@ -165,18 +153,18 @@ class SqliteStore:
         self, connection: apsw.Connection, counterfoil: Counterfoil, limits: IssueLimits | None
     ) -> Inserted | LimitReached:
         now_us = self._now_us()
+        client_id, expires_at_us = counterfoil.client_id, counterfoil.expires_at_us
+        usage, arrival_us = None, 0
         if limits is not None:
-            if _found(connection, counterfoil.ref) is not None:
-                return "timestamp_taken"
-            usage = self._usage_of(connection, counterfoil.client_id) or Usage()
-            reached = usage.take(limits, now_us, counterfoil.expires_at_us)
+            usage = self._accounts.of(connection, client_id) or Usage()
+            arrival_us = usage.arrival_us
+            reached = usage.take(limits, now_us, expires_at_us)
             if reached is not None:
                 return reached
-            self._usage[counterfoil.client_id] = usage
         values = (
-            counterfoil.client_id,
+            client_id,
             counterfoil.timestamp_us,
-            counterfoil.expires_at_us,
+            expires_at_us,
             counterfoil.key_id,
             counterfoil.passcode_tag,
             counterfoil.contexts_tag,
@@ -185,86 +173,82 @@ class SqliteStore:
             counterfoil.seed_copy,
             counterfoil.wrapped_key,
         )
-        if connection.execute(_INSERT, values).fetchone() is None:
+        self._cursor.execute(_INSERT, values)
+        if not connection.changes():
+            if usage is not None:
+                usage.take_back(arrival_us, expires_at_us)
             return "timestamp_taken"
+        if usage is not None:
+            self._accounts.change(client_id, usage)
+        if self._broom is not None:
+            self._broom.row_added(counterfoil.timestamp_us)
         self._journal.note(now_us, issued(counterfoil))
         return "stored"
 
-    def _change(self, statement: str, ref: CounterfoilRef, values: dict[str, str | int], entry: Entry) -> WriteStep[Outcome]:
+    def _change(self, statement: str, ref: CounterfoilRef, values: tuple[str | int, ...], entry: Entry) -> WriteStep[Outcome]:
         def step(connection: apsw.Connection) -> Outcome:
             now_us = self._now_us()
-            bindings = {"timestamp_us": ref.timestamp_us, "client_id": ref.client_id, "now_us": now_us, **values}
-            row = connection.execute(statement, bindings).fetchone()
-            if row is None:
-                return Outcome(False, _found(connection, ref), now_us)
-            self._journal.note(now_us, entry)
-            changed = _counterfoil(row)
-            if changed.state is not State.ISSUED:
-                usage = self._usage_of(connection, ref.client_id)
-                if usage is not None:
-                    usage.give_back(changed.expires_at_us)
-            return Outcome(True, changed, now_us)
+            # What comes without values does not go by the clock either.
+            self._cursor.execute(statement, (*ref, now_us, *values) if values else ref)
+            is_applied = connection.changes() > 0
+            found = _found(self._cursor, ref)
+            if is_applied and found is not None:
+                self._journal.note(now_us, entry)
+                if found.state is not State.ISSUED:
+                    usage = self._accounts.of(connection, ref.client_id)
+                    if usage is not None:
+                        usage.give_back(found.expires_at_us)
+                        self._accounts.change(ref.client_id, usage)
+            return Outcome(is_applied, found, now_us)
 
         return step
 
-    def _usage_of(self, connection: apsw.Connection, client_id: str) -> Usage | None:
-        """The client's account within this transaction: read once, written once, however many steps touch it."""
-        usage = self._usage.get(client_id)
-        if usage is None:
-            row = connection.execute(_FIND_USAGE, (client_id,)).fetchone()
-            if row is None:
-                return None
-            usage = self._usage[client_id] = Usage.decoded(*row)
-        return usage
+    def _begin_transaction(self, connection: apsw.Connection) -> None:
+        """What is known of the file stays known until somebody else writes; SQLite tells that, under the lock held now."""
+        data_version = connection.execute("PRAGMA data_version").get
+        is_file_as_left = data_version == self._data_version
+        self._journal.begin(is_file_as_left=is_file_as_left)
+        if not is_file_as_left:
+            self._accounts.forget()
+            if self._broom is not None:
+                self._broom.look_again()
+        self._data_version = data_version
 
     def _end_transaction(self, connection: apsw.Connection, writes: int) -> bool:
         """Writes accounts and journal, and lets the broom take a few rows whose retention is over; says if more are left."""
         self._journal.append_noted(connection)
-        for client_id, usage in self._usage.items():
-            row = (client_id, usage.arrival_us, usage.encoded_outstanding(), usage.idle_at_us())
-            connection.execute(_KEEP_USAGE, row)
-        self._usage.clear()
-        if not self._broom:
+        self._accounts.write_changed(connection)
+        if self._broom is None:
             return False
         now_us = self._now_us()
         if not writes:
-            self._forget_idle_usage(connection, now_us)
+            self._accounts.forget_idle(connection, now_us)
         most = _SWEPT_PER_WRITE * writes or _SWEPT_WHEN_IDLE
-        bound, count = connection.execute(_SWEEP_BOUND, (now_us - self._kept_us, most)).fetchall()[0]
-        if count:
-            connection.execute(_SWEEP, (bound,))
-        is_journal_left = self._journal.prune(connection, now_us - self._journal_kept_us, most)
-        return bool(count == most) or is_journal_left
+        are_rows_left = self._broom.sweep(connection, now_us, most)
+        are_entries_left = self._journal.prune(connection, now_us - self._journal_kept_us, most)
+        return are_rows_left or are_entries_left
 
     def _forget_transaction(self) -> None:
-        self._usage.clear()
+        self._data_version = None
+        self._accounts.forget()
         self._journal.forget_noted()
 
-    def _forget_idle_usage(self, connection: apsw.Connection, now_us: int) -> None:
-        rows: list[Any] = connection.execute(_NEXT_USAGE, (self._usage_seen_to, _USAGE_LOOKED_AT)).fetchall()
-        for client_id, idle_at_us in rows:
-            if idle_at_us <= now_us:
-                connection.execute(_FORGET_USAGE, (client_id,))
-        self._usage_seen_to = rows[-1][0] if rows else ""
-
-    def _reader(self) -> apsw.Connection:
-        """This thread's reading connection."""
-        connection: apsw.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._readers.connection = open_reader(self._path)
+    def _reader(self) -> apsw.Cursor:
+        """This thread's cursor for reading."""
+        cursor: apsw.Cursor | None = getattr(self._readers, "cursor", None)
+        if cursor is None:
+            connection = open_reader(self._path)
+            cursor = self._readers.cursor = connection.cursor()
             with self._readers_lock:
                 self._all_readers.append(connection)
-        return connection
+        return cursor
 
 
-def _found(connection: apsw.Connection, ref: CounterfoilRef) -> Counterfoil | None:
-    bindings = {"timestamp_us": ref.timestamp_us, "client_id": ref.client_id}
-    row = connection.execute(_FIND, bindings).fetchone()
-    return None if row is None else _counterfoil(row)
-
-
-def _counterfoil(row: Any) -> Counterfoil:
+def _found(cursor: apsw.Cursor, ref: CounterfoilRef) -> Counterfoil | None:
+    # `get` reads to the end, which lets go of the snapshot: a cursor that is kept must not keep one.
+    row: Any = cursor.execute(_FIND, ref).get
+    if row is None:
+        return None
     *kept, state, attempts, redemption_id, redeemed_by, redeemed_at_us = row
     redemption = None if redemption_id is None else Redemption(redemption_id, redeemed_by)
-    history = (State(state), attempts, redemption, redeemed_at_us)
-    return Counterfoil(*(*kept, *history))
+    return Counterfoil(*(*kept, _STATES[state], attempts, redemption, redeemed_at_us))

@@ -20,6 +20,9 @@ from counterfoil.stores.sqlite_file import APPLICATION_ID, check_schema, migrate
 
 _log = logging.getLogger(__name__)
 
+# Before every time there is, so that it is looked for.
+_UNKNOWN = -1
+
 _COLUMNS = 'seq, at_us, event, client_id, timestamp_us, "by", reason, redemption_id, mac'
 _APPEND = f"INSERT INTO journal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECORDS = f"SELECT {_COLUMNS} FROM journal ORDER BY seq"
@@ -62,18 +65,31 @@ def check_ends(connection: apsw.Connection, key: JournalKey) -> Link:
 
 
 class SqliteJournal:
-    """The chain of one file, for the connection that writes it. It begins and ends no transaction."""
+    """The chain of one file, for the connection that writes it. It begins and ends no transaction.
+
+    What it knows of the file it knows as long as nobody else writes there: the head as it wrote it, and since when the oldest
+    entry waits for its retention to end.
+    """
 
     def __init__(self, key: JournalKey, head: Link) -> None:
         self._key = key
         self._noted: list[tuple[int, Entry]] = []
-        # What stood there when this process last wrote, and before that: it must never be gone again.
+        # What stood there when this process last wrote, and before this transaction: it must never be gone again.
         self._seen = self._seen_before = head
+        self._is_head_seen = False
+        self._oldest_at_us = _UNKNOWN
         self._is_prunable = True
 
     def note(self, at_us: int, entry: Entry) -> None:
         """To be appended at the end of this transaction."""
         self._noted.append((at_us, entry))
+
+    def begin(self, *, is_file_as_left: bool) -> None:
+        """A transaction has begun, on the file as this connection's last one left it or not."""
+        self._seen_before = self._seen
+        if not is_file_as_left:
+            self._is_head_seen = False
+            self._oldest_at_us = _UNKNOWN
 
     def forget_noted(self) -> None:
         """The transaction did not happen."""
@@ -84,30 +100,33 @@ class SqliteJournal:
         """Writes what was noted behind the head that is there. Raises JournalBroken rather than build upon a change."""
         if not self._noted:
             return
-        link, rows = self._head(connection), []
-        self._seen_before = link
+        seq, mac = self._seen if self._is_head_seen else self._head(connection)
+        next_mac, rows = self._key.next_mac, []
         for at_us, entry in self._noted:
-            link = self._key.next_link(link, at_us, entry)
-            event, client_id, timestamp_us, by, reason, redemption_id = entry
-            rows.append((link.seq, at_us, event, client_id, timestamp_us, by, reason, redemption_id, link.mac))
+            seq += 1
+            mac = next_mac(mac, seq, at_us, entry)
+            rows.append((seq, at_us, *entry, mac))
         connection.executemany(_APPEND, rows)
-        _move_end(connection, "head", self._key.head(link))
+        self._seen = Link(seq, mac)
+        self._is_head_seen = True
+        _move_end(connection, "head", self._key.head(self._seen))
         self._noted.clear()
-        self._seen = link
 
     def prune(self, connection: apsw.Connection, before_us: int, most: int) -> bool:
         """Removes entries older than `before_us` from the start, `most` at most; says if there may be more.
 
         Only what follows from the start by its MACs is removed: a sealed start behind entries that were changed would hide it.
         """
-        if not self._is_prunable:
+        if before_us <= self._oldest_at_us or not self._is_prunable:
             return False
+        self._oldest_at_us = _UNKNOWN
         try:
             start = _end(connection, "start")
             last, count = start.link, 0
             for row in connection.execute(f"{_RECORDS} LIMIT ?", (most,)):
                 record = checked_record(row)
                 if record.at_us >= before_us:
+                    self._oldest_at_us = record.at_us
                     break
                 last, count = self._key.check_next(last, record), count + 1
             if count:
