@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import apsw
 import pytest
@@ -44,6 +45,42 @@ async def test_all_who_ask_at_once_share_a_transaction_up_to_512(tmp_path: Path)
     refs = await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(1300)))
     assert sizes == [512, 512, 276]
     assert None not in [await store.find(ref) for ref in refs]
+    await store.close()
+
+
+@pytest.mark.parametrize(("gathering_s", "is_one"), [(3600, True), (0, False)])
+async def test_who_keeps_coming_round_after_round_shares_a_transaction_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gathering_s: float, is_one: bool
+) -> None:
+    monkeypatch.setattr(group_commit, "_GATHERING_S", gathering_s)
+    # The thread takes nothing over, however slow this machine is.
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600)
+    store = _opened(tmp_path)
+    sizes = _batches(store)
+
+    async def keep_in_round(number: int) -> None:
+        for _ in range(number // 2):
+            await asyncio.sleep(0)
+        await kept(store, made(timestamp_us=START_US + number))
+
+    await asyncio.gather(*(keep_in_round(number) for number in range(20)))
+    assert sum(sizes) == 20
+    assert (len(sizes) == 1) is is_one
+    await store.close()
+
+
+async def test_a_lone_caller_does_not_wait_for_company(tmp_path: Path) -> None:
+    store = _opened(tmp_path)
+    handed_over = store._writer._to_commit
+    store._writer._to_commit = SimpleQueue()
+    asked = asyncio.ensure_future(kept(store))
+    for _ in range(2):
+        # It asks in one round of the loop, and in the next its transaction is made.
+        assert store._writer._to_commit.empty()
+        await asyncio.sleep(0)
+    handed_over.put(store._writer._to_commit.get_nowait())
+    store._writer._to_commit = handed_over
+    await asked
     await store.close()
 
 
