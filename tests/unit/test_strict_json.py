@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.wire import strict_json
+from counterfoil.wire.messages import IssueBody, ValidateBody, read_body
 from counterfoil.wire.strict_json import parsed_json
 from counterfoil.wire.transaction_digest import canonical_json, given_digest
 
@@ -34,6 +35,56 @@ def test_fast_and_slow_reading_agree(tree: Any) -> None:
     assert _same(parsed_json(_compact(tree)), slow)
     assert _same(parsed_json(json.dumps(tree, indent=1).encode()), slow)
     assert _same(parsed_json(msgspec.json.encode(tree)), slow)
+
+
+# Each right, or wrong in one of the ways that a field can be.
+MEMBERS = st.sampled_from(
+    [
+        '"client_id":"1234"',
+        '"client_id": "\\u00e9"',
+        '"client_id":7',
+        '"passcode":"cf1_x"',
+        '"passcode":null',
+        '"context":{"a":"1","b":"2"}',
+        '"context":{"a":"1","a":"2"}',
+        '"context": {}',
+        '"transaction":{"b":[1,2.50],"a":"\\u0000"}',
+        '"transaction":{"b":[1,2.5],"a":"é"}',
+        '"transaction":12345678901234567',
+        '"transaction":1234567890123456',
+        '"transaction":' + "[" * 31 + "]" * 31,
+        '"transaction":' + "[" * 32 + "]" * 32,
+        '"transaction":[' + "{}," * 40 + "{}]",
+        '"transaction_digest":"' + "0" * 64 + '"',
+        '"timestamp":1795410340123456',
+        '"timestamp":9007199254740993',
+        '"timestamp":60.0',
+        '"lifetime_s":60',
+        '"lifetime_s":true',
+        '"unknown":1',
+    ]
+)
+
+
+@settings(max_examples=500)
+@given(st.sampled_from([IssueBody, ValidateBody]), st.lists(MEMBERS, max_size=6), st.sampled_from([",", ", ", ",\n "]))
+def test_a_body_is_read_as_the_rules_and_a_conversion_read_it(kind: Any, members: list[str], between: str) -> None:
+    body = ("{" + between.join(members) + "}").encode()
+
+    def by_rules() -> Any:
+        try:
+            return msgspec.convert(strict_json._read_by_rules(body), kind)
+        except (Invalid, msgspec.ValidationError):
+            return None
+
+    try:
+        read = read_body(body, kind)
+    except Invalid:
+        read = None
+    expected = by_rules()
+    assert read == expected
+    if read is not None:
+        assert repr(msgspec.structs.astuple(read)) == repr(msgspec.structs.astuple(expected))
 
 
 @given(TREES)

@@ -3,6 +3,7 @@
 Times are integers, microseconds since the Unix epoch. A field left out, `null` and an empty value are three things.
 """
 
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from counterfoil.model.limits import (
     SEALED_CONTEXT_CHARS_MAX,
     SEALED_CONTEXT_LIFETIME_S_MAX,
 )
-from counterfoil.wire.strict_json import parsed_json
+from counterfoil.wire.strict_json import parsed_json, read_fast
 from counterfoil.wire.transaction_digest import digest_of_json, given_digest
 
 B = TypeVar("B", bound="Body")
@@ -170,6 +171,9 @@ class HealthAnswer(Struct, frozen=True):
 
 def read_body(body: bytes, body_type: type[B]) -> B:
     """The body as its type. Raises Invalid, which names the field and the rule and repeats nothing of the body."""
+    read: tuple[B] | None = read_fast(body, _decoder(body_type))
+    if read is not None:
+        return read[0]
     tree = parsed_json(body)
     try:
         return msgspec.convert(tree, body_type)
@@ -194,6 +198,11 @@ def read_digest(transaction: Any, transaction_digest: str | UnsetType) -> bytes 
     if transaction_digest is not UNSET:
         raise Invalid("transaction", "must not be sent together with transaction_digest")
     return digest_of_json(transaction)
+
+
+@cache
+def _decoder(body_type: type[B]) -> msgspec.json.Decoder[B]:
+    return msgspec.json.Decoder(body_type)
 
 
 def _named(message: str) -> Invalid:

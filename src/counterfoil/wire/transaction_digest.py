@@ -11,7 +11,10 @@ from counterfoil.model.invalid import Invalid
 
 _HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
-_FLOAT = re.compile(rb"(?:^|[:,\[])-?\d+[.eE]")
+# Without its digits a number with a point or an exponent is a mark before one of these: one search then finds it, many times
+# faster than a regular expression does. (It finds a few texts as well; they take the longer way to the same form.)
+_MARKS_AND_POINTS = bytes.maketrans(b",[eE", b"::..")
+_DIGITS = b"0123456789-"
 
 
 def digest_of_json(tree: Any) -> bytes:
@@ -25,7 +28,7 @@ def canonical_json(tree: Any) -> bytes:
     (Floats print unlike ECMAScript's, and names beyond ASCII sort by UTF-16 there. A test holds both ways together.)
     """
     encoded = _encode_sorted(tree)
-    if encoded.isascii() and not _FLOAT.search(encoded):
+    if encoded.isascii() and b":." not in (b":" + encoded).translate(_MARKS_AND_POINTS, _DIGITS):
         return encoded
     return rfc8785.dumps(tree)
 
