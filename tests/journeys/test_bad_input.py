@@ -6,6 +6,7 @@ import resource
 import sqlite3
 import string
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.stores.memory import MemoryStore
 from tests.support.clock import Clock
 from tests.support.load import Caller, Connection, Got, connections
-from tests.support.parts import made_parts
+from tests.support.parts import Parts, made_parts
 from tests.support.service import Deployment, Running, made_deployment
 
 GOOD = {"client_id": "1234", "context": {"device_id": "d-9"}, "transaction": {"amount": "10.00"}}
@@ -239,33 +240,40 @@ async def test_what_is_no_http_is_a_problem_with_a_request_id(wire: Wire) -> Non
         assert got.json["request_id"].startswith("req_")
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"])
-async def test_a_head_that_does_not_come_is_given_up(tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 1.0)
-    parts = made_parts(tmp_path)
-    protocol = partial(BoundedProtocol, connections_max=2)
+@asynccontextmanager
+async def _bounded(parts: Parts, connections_max: int) -> AsyncIterator[str]:
+    """The server's protocol and shell in this process; gives the URL."""
+    protocol = partial(BoundedProtocol, connections_max=connections_max)
     shell = AsgiShell(parts.service.api, parts.store.close)
     server = uvicorn.Server(uvicorn.Config(shell, port=0, log_config=None, lifespan="on", http=protocol))  # type: ignore[arg-type]
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    async with connections(url, 2) as (connection, _):
-        connection._writer.write(sent)
-        got = await connection.receive()
-        assert (got.status, got.json["code"]) == (408, "request_timeout")
-        # On a connection that has been of use, the next head is timed as well.
-    async with connections(url, 1) as (connection,):
-        assert (await connection.send("GET", "/healthz", b"", {})).status == 200
-        connection._writer.write(b"GET /healthz")
-        assert (await connection.receive()).status == 408
-    async with connections(url, 3) as (first, _, third):
-        # One connection more than are served is hung up on; the others go on.
-        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-            await third.send("GET", "/healthz", b"", {})
-        assert (await first.send("GET", "/healthz", b"", {})).status == 200
-    server.should_exit = True
-    await serving
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"])
+async def test_a_head_that_does_not_come_is_given_up(tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 1.0)
+    async with _bounded(made_parts(tmp_path), 2) as url:
+        async with connections(url, 2) as (connection, _):
+            connection._writer.write(sent)
+            got = await connection.receive()
+            assert (got.status, got.json["code"]) == (408, "request_timeout")
+            # On a connection that has been of use, the next head is timed as well.
+        async with connections(url, 1) as (connection,):
+            assert (await connection.send("GET", "/healthz", b"", {})).status == 200
+            connection._writer.write(b"GET /healthz")
+            assert (await connection.receive()).status == 408
+        async with connections(url, 3) as (first, _, third):
+            # One connection more than are served is hung up on; the others go on.
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await third.send("GET", "/healthz", b"", {})
+            assert (await first.send("GET", "/healthz", b"", {})).status == 200
 
 
 async def test_strangers_who_hold_connections_open_do_not_stop_the_store(tmp_path: Path) -> None:
@@ -297,22 +305,99 @@ async def test_a_health_check_may_ask_with_head(wire: Wire) -> None:
             assert int(head.split(b" ", 2)[1]) == status
 
 
-@pytest.mark.parametrize("sent", [b"", b"{"])
-async def test_a_slow_body_is_given_up(tmp_path: Path, sent: bytes) -> None:
+def _issuing(parts: Parts, body: bytes, framed: str = "Content-Length: {}") -> bytes:
+    """The head of a request for a passcode with that body."""
+    length = framed.format(len(body))
+    credential = parts.secrets["issuer"]
+    head = f"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {credential}\r\n{length}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\n\r\n"
+
+
+BODY = b'{"client_id":"1234"}'
+
+
+@pytest.mark.parametrize("sent", [b"", BODY[:1], BODY[:-1]])
+@pytest.mark.parametrize("framed", ["Content-Length: {}", "Transfer-Encoding: chunked"])
+async def test_a_slow_body_is_given_up_and_nothing_of_it_carried_out(
+    tmp_path: Path, sent: bytes, framed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.1)
     clock = Clock()
-    parts = made_parts(tmp_path, store=MemoryStore(clock), clock=clock)
-    shell = AsgiShell(parts.service.api, parts.store.close, body_timeout_s=0.1)
-    server = uvicorn.Server(uvicorn.Config(shell, port=0, log_config=None, lifespan="on"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with connections(f"http://127.0.0.1:{port}", 1) as (connection,):
-        connection._writer.write(b"POST /v1/passcodes HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n" + sent)
+    store = _Counting(clock)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    if "chunked" in framed and sent:
+        sent = b"%x\r\n%b\r\n" % (len(sent), sent)
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(_issuing(parts, BODY, framed) + sent)
         got = await connection.receive()
-    assert (got.status, got.json["code"]) == (408, "request_timeout")
-    server.should_exit = True
-    await serving
+        assert (got.status, got.json["code"]) == (408, "request_timeout")
+        assert await connection._reader.read() == b""
+        connection._writer.write(BODY[-1:] if "chunked" not in framed else b"1\r\n}\r\n0\r\n\r\n")
+    assert store.inserted == 0
+
+
+async def test_a_body_that_trickles_in_is_given_up_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.2)
+    parts = made_parts(tmp_path)
+
+    async def trickle(connection: Connection) -> None:
+        with suppress(ConnectionError):
+            for number in range(len(BODY)):
+                connection._writer.write(BODY[number : number + 1])
+                await asyncio.sleep(0.05)
+
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(_issuing(parts, BODY))
+        trickling = asyncio.create_task(trickle(connection))
+        assert (await connection.receive()).status == 408
+        trickling.cancel()
+
+
+async def test_a_body_in_pieces_is_in_time_until_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.5)
+    parts = made_parts(tmp_path)
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        for _ in range(2):
+            for piece in (_issuing(parts, BODY), BODY[:3], BODY[3:]):
+                connection._writer.write(piece)
+                await asyncio.sleep(0.05)
+            assert (await connection.receive()).status == 201
+        # Once it has come, its deadline is nobody's any more.
+        await asyncio.sleep(0.6)
+        assert (await connection.send("GET", "/healthz", b"", {})).status == 200
+
+
+async def test_a_body_behind_a_request_that_takes_its_time_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.1)
+    clock = Clock()
+    store = _Counting(clock, pause_s=0.5)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(_issuing(parts, BODY) + BODY + _issuing(parts, BODY) + BODY[:3])
+        await asyncio.sleep(0.4)
+        connection._writer.write(BODY[3:])
+        assert [(await connection.receive()).status for _ in range(2)] == [201, 201]
+        # When it is its turn and it still does not come, it is given up.
+        connection._writer.write(_issuing(parts, BODY) + BODY + _issuing(parts, BODY) + BODY[:3])
+        assert [(await connection.receive()).status for _ in range(2)] == [201, 408]
+    assert store.inserted == 3
+
+
+class _Counting(MemoryStore):
+    """Counts what it keeps, and takes its time about it."""
+
+    def __init__(self, clock: Clock, pause_s: float = 0.0) -> None:
+        super().__init__(clock)
+        self.inserted = 0
+        self._pause_s = pause_s
+
+    async def insert(self, counterfoil: Any, limits: Any) -> Any:
+        await asyncio.sleep(self._pause_s)
+        inserted = await super().insert(counterfoil, limits)
+        self.inserted += inserted == "stored"
+        return inserted
 
 
 async def test_a_caller_that_goes_away_leaves_nothing_behind(wire: Wire) -> None:

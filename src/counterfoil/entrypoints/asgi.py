@@ -1,6 +1,5 @@
 """The ASGI shell: reads a request off the wire within bounds, hands it to the api room, writes the answer. Nothing else."""
 
-import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -9,22 +8,19 @@ from typing import Any, TypeAlias
 from counterfoil.api.app import Api
 from counterfoil.api.http import Request, Response, problem
 from counterfoil.model.limits import BODY_BYTES_MAX
-from counterfoil.wire.problems import TIMED_OUT, TOO_LARGE, ProblemKind
+from counterfoil.wire.problems import TOO_LARGE, ProblemKind
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_TIMEOUT_S = 10.0
-
 
 class AsgiShell:
-    """One service as an ASGI application."""
+    """One service as an ASGI application. The server gives up callers who are slow (see `bounded_http`)."""
 
-    def __init__(self, api: Api, close: Callable[[], Awaitable[None]], *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+    def __init__(self, api: Api, close: Callable[[], Awaitable[None]]) -> None:
         self._api = api
         self._close = close
-        self._body_timeout_s = body_timeout_s
         # Unique across processes and restarts by its first part, within this process by its second.
         self._request_ids = map(f"req_{secrets.token_hex(5)}{{:x}}".format, itertools.count(1))
 
@@ -36,20 +32,10 @@ class AsgiShell:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = next(self._request_ids)
-        try:
-            async with asyncio.timeout(self._body_timeout_s):
-                body = await _body(receive)
-        except TimeoutError:
-            body = TIMED_OUT
+        body = await _body(receive)
         if isinstance(body, bytes):
-            request = Request(
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=_headers(scope["headers"]),
-                body=body,
-                request_id=request_id,
-            )
+            headers = _headers(scope["headers"])
+            request = Request(scope["method"], scope["path"], scope["query_string"], headers, body, request_id)
             response = await self._api.handle(request)
         elif body is None:
             return
@@ -68,16 +54,13 @@ class AsgiShell:
 
 async def _body(receive: Receive) -> bytes | ProblemKind | None:
     """The body; what is wrong with it when it is too large; None when the caller went away."""
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()
     while (message := await receive())["type"] == "http.request":
-        part: bytes = message["body"]
-        size += len(part)
-        if size > BODY_BYTES_MAX:
+        body += message["body"]
+        if len(body) > BODY_BYTES_MAX:
             return TOO_LARGE
         if not message.get("more_body"):
-            return b"".join(parts) + part
-        parts.append(part)
+            return bytes(body)
     return None
 
 
@@ -92,6 +75,6 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 async def _send(send: Send, response: Response, request_id: str) -> None:
     headers = [*response.headers, (b"request-id", request_id.encode())]
     if response.status != 204:
-        headers.append((b"content-length", str(len(response.body)).encode()))
+        headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol within bounds: heads have a size, a number of headers and a deadline, connections a number.
+"""uvicorn's HTTP protocol within bounds: heads have a size and a number of headers, connections a number, and all a deadline.
 
 The parser has no bounds of its own, and a stranger's head arrives before anybody asks who the stranger is.
 """
@@ -15,6 +15,7 @@ from counterfoil.wire.problems import HEAD_TOO_LARGE, INVALID_REQUEST, TIMED_OUT
 HEAD_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
 HEAD_TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 10.0
 
 
 class _Refused(Exception):
@@ -30,7 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_bytes_at_most = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._refusal: ProblemKind = INVALID_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -47,13 +48,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._head_bytes_at_most = self._head_bytes + len(data)
         super().data_received(data)
-        # A head that came whole in a small piece costs nothing here; every other one is measured and timed.
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._hang_up(HEAD_TOO_LARGE)
-            elif self._head_timer is None:
-                self._time_head()
+        # A request that came whole in a small piece costs nothing here; every other one is measured and timed.
+        if self._in_head:
+            self._go_on_in_head(len(data))
+        elif self.cycle.more_body:
+            if self._timer is None:
+                self._time_body()
+        elif self._timer is not None:
+            self._end_timer()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -61,13 +63,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self._head_timer is not None:
-            self._end_timer()
         if len(self.headers) > HEADERS_MAX or (self._head_bytes_at_most > HEAD_BYTES_MAX and self._size() > HEAD_BYTES_MAX):
             self._refusal = HEAD_TOO_LARGE
             raise _Refused
         super().on_headers_complete()
+        self._in_head = False
+        if self._timer is not None:
+            self._end_timer()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for whatever its parser does not take; the parser's words stay here."""
@@ -76,13 +78,33 @@ class BoundedProtocol(HttpToolsProtocol):
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
+    def _go_on_in_head(self, more_bytes: int) -> None:
+        if self.transport.is_closing():
+            return
+        self._head_bytes += more_bytes
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._hang_up(HEAD_TOO_LARGE)
+        elif self._timer is None:
+            self._time_head()
+
     def _time_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up, TIMED_OUT)
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._hang_up, TIMED_OUT)
+
+    def _time_body(self) -> None:
+        self._timer = self.loop.call_later(BODY_TIMEOUT_S, self._give_up_body)
+
+    def _give_up_body(self) -> None:
+        if self.pipeline:
+            # An earlier request is not answered yet, and until then nothing is read: the caller is not to blame.
+            self._time_body()
+        elif not self.cycle.response_started:
+            # The application hears that the caller is gone: nothing of the request is carried out.
+            self._hang_up(TIMED_OUT)
 
     def _end_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _hang_up(self, kind: ProblemKind) -> None:
         self._end_timer()
