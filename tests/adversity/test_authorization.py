@@ -179,8 +179,8 @@ def _with_routes(parts: Parts, routes: tuple[Route, ...]) -> Parts:
 
 
 @pytest.mark.parametrize("name", sorted(name for name, call in CALLS.items() if call.roles), ids=" ".join)
-@pytest.mark.parametrize("roles", [frozenset(Role), frozenset[Role]()], ids=["everybody's", "open"])
-async def test_control_a_route_that_is_opened_wider_is_caught(parts: Parts, name: Name, roles: frozenset[Role]) -> None:
+@pytest.mark.parametrize("roles", [tuple(Role), ()], ids=["everybody's", "open"])
+async def test_control_a_route_that_is_opened_wider_is_caught(parts: Parts, name: Name, roles: tuple[Role, ...]) -> None:
     routes = passcode_routes(parts.service.handlers, with_seed_routes=True)
     widened = tuple(replace(each, roles=roles) if (each.method, each.path) == name else each for each in routes)
     found = await breaches(_with_routes(parts, widened))

@@ -7,14 +7,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from counterfoil.api.app import Api
-from counterfoil.api.callers import by_gateway_subject
-from counterfoil.api.http import Request
+from counterfoil.api.callers import bearer_secret, by_gateway_subject
+from counterfoil.api.handlers import Call
+from counterfoil.api.http import Request, Response
 from counterfoil.api.routes import v1_routes
 from counterfoil.core.judgement import ClockDisagrees
 from counterfoil.credentials.gateway_principals import GatewayPrincipals
+from counterfoil.model.principal import Principal, Role
 from counterfoil.model.verdict import Reason
 from counterfoil.ports.credentials import CredentialsUnavailable
 from counterfoil.ports.keys import KeysUnavailable
@@ -80,6 +84,25 @@ def test_seed_routes_are_off_unless_switched_on(tmp_path: Path) -> None:
 async def test_the_scheme_may_be_in_any_case(parts: Parts) -> None:
     header = f"bEaReR  {parts.secrets['issuer']}".encode()
     assert (await parts.ask("POST", "/v1/passcodes", {"client_id": "c"}, headers={b"authorization": header})).status == 201
+
+
+@given(
+    st.sampled_from([b"Bearer", b"bEARER", b"Bearer:", b"Basic", b""]),
+    st.sampled_from([b" ", b"  ", b"\t", b""]),
+    st.sampled_from([b"", b"cfi_x", b"x" * 256, b"x" * 257]) | st.binary(max_size=3),
+)
+def test_a_bearer_secret_is_visible_ascii_after_the_scheme_and_spaces(scheme: bytes, between: bytes, secret: bytes) -> None:
+    header = scheme + between + secret
+    match = re.fullmatch(rb"(?i:bearer) +([\x21-\x7e]{1,256})", header)
+    assert bearer_secret(header) == (match[1].decode() if match else None)
+
+
+def test_no_repr_of_a_request_or_an_answer_shows_what_travels() -> None:
+    headers = {b"authorization": b"canary"}
+    request = Request("GET", "/generateOtp", b"clientId=canary", headers, b"canary", "req_1", "canary")
+    shown = repr((request, Call(request, Principal("web", "00", Role.ISSUER)), Response(200, (), b"canary")))
+    assert "canary" not in shown
+    assert "req_1" in shown
 
 
 # -- what is not a route or not a request --

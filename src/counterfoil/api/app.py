@@ -74,22 +74,17 @@ class Api:
             route = self._open_routes.get(request.path)
         if route is None:
             return self._no_such_route(request)
-        caller = await self._caller(request, route)
-        if isinstance(caller, Response):
-            return caller
-        if route.body is not None and not _CONTENT_TYPE.fullmatch(request.headers.get(b"content-type", b"")):
+        caller = _NOBODY
+        if route.roles:
+            found = await self._authenticate(request)
+            if found is None:
+                return problem(kinds.UNAUTHENTICATED, request.request_id, more=_CHALLENGE)
+            if found.role not in route.roles:
+                return problem(kinds.FORBIDDEN, request.request_id)
+            caller = found
+        if route.body is not None and not _is_json(request.headers.get(b"content-type", b"")):
             return problem(kinds.WRONG_CONTENT_TYPE, request.request_id)
         return await route.handler(Call(request, caller))
-
-    async def _caller(self, request: Request, route: Route) -> Principal | Response:
-        if not route.roles:
-            return _NOBODY
-        caller = await self._authenticate(request)
-        if caller is None:
-            return problem(kinds.UNAUTHENTICATED, request.request_id, more=_CHALLENGE)
-        if caller.role not in route.roles:
-            return problem(kinds.FORBIDDEN, request.request_id)
-        return caller
 
     def _no_such_route(self, request: Request) -> Response:
         methods = self._methods.get(request.path)
@@ -97,6 +92,10 @@ class Api:
             return problem(kinds.NOT_FOUND, request.request_id)
         allow = ", ".join(sorted(methods)).encode()
         return problem(kinds.METHOD_NOT_ALLOWED, request.request_id, more=((b"allow", allow),))
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type == b"application/json" or _CONTENT_TYPE.fullmatch(content_type) is not None
 
 
 def _fault(kind: ProblemKind, request: Request, fault: Exception, wait: bytes = b"1") -> Response:

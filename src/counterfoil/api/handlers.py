@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from counterfoil.api.http import Request, Response, answer, no_content, problem, refusal
 from counterfoil.api.observing import Observer
 from counterfoil.core.context_sealing import ContextSealing
@@ -21,8 +23,7 @@ from counterfoil.wire import messages as wire
 from counterfoil.wire.problems import FORBIDDEN, LIMIT_REACHED, PASSCODE_REFUSED
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """An authenticated request."""
 
     request: Request

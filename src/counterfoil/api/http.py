@@ -1,7 +1,5 @@
 """A request and an answer as values, the same for a server and for Lambda."""
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from counterfoil.model.verdict import Reason
@@ -14,27 +12,31 @@ _JSON: Headers = ((b"content-type", b"application/json"), *_ALWAYS)
 _PROBLEM: Headers = ((b"content-type", CONTENT_TYPE.encode()), *_ALWAYS)
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, gc=False):
     """What came in. Header names are in lower case; one that came twice is joined by ", ", which no rule of ours takes."""
 
     method: str
     path: str
-    query: bytes = field(repr=False)
-    headers: dict[bytes, bytes] = field(repr=False)
-    body: bytes = field(repr=False)
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
     request_id: str
-    gateway_subject: str | None = field(default=None, repr=False)
+    gateway_subject: str | None = None
     """Who calls, by the word of a gateway that has verified it (see `entrypoints.lambda_events`); None where there is none."""
 
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.path!r}, {self.request_id!r}, ...)"
 
-@dataclass(slots=True)
-class Response:
+
+class Response(msgspec.Struct, gc=False):
     """What goes out, without Content-Length and Request-Id, which the shell adds."""
 
     status: int
     headers: Headers
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, ...)"
 
 
 def answer(status: int, value: msgspec.Struct) -> Response:

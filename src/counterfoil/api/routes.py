@@ -11,11 +11,11 @@ from counterfoil.wire import messages as wire
 from counterfoil.wire import problems as kinds
 from counterfoil.wire.problems import ProblemKind
 
-ISSUER = frozenset({Role.ISSUER})
-VALIDATOR = frozenset({Role.VALIDATOR})
-WITHDRAWERS = frozenset({Role.ISSUER, Role.VALIDATOR})
-SEALERS = frozenset({Role.VALIDATOR, Role.OPERATOR})
-ANYBODY: frozenset[Role] = frozenset()
+ISSUER = (Role.ISSUER,)
+VALIDATOR = (Role.VALIDATOR,)
+WITHDRAWERS = (Role.ISSUER, Role.VALIDATOR)
+SEALERS = (Role.VALIDATOR, Role.OPERATOR)
+ANYBODY: tuple[Role, ...] = ()
 
 FAULTS = (kinds.STORE_UNAVAILABLE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE)
 
@@ -35,7 +35,7 @@ class Route:
 
     method: str
     path: str
-    roles: frozenset[Role]
+    roles: tuple[Role, ...]
     handler: Handler
     status: int
     summary: str
