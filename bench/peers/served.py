@@ -38,7 +38,7 @@ class SilentJournal(SqliteJournal):
 class EverybodyIsIn:
     """Credentials that are not looked at: whoever asks has the role that the route wants."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         self._issuer = Principal("anybody", "anybody", Role.ISSUER, ("*",))
         self._validator = Principal("anybody", "anybody", Role.VALIDATOR)
 

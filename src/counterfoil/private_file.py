@@ -1,5 +1,6 @@
 """Small secret JSON files: readable by their owner alone, replaced whole and durably, changed by one process at a time."""
 
+import asyncio
 import json
 import os
 import stat
@@ -87,18 +88,49 @@ def exclusive(path: Path, *, makes_folder: bool = False) -> Iterator[None]:
 
 
 class Watched(Generic[T]):
-    """A private file's content, read again as soon as the file has changed. One `stat` a look."""
+    """A private file's content, read again as soon as the file has changed. One `stat` a look.
 
-    def __init__(self, path: Path, parsed: Callable[[Any], T]) -> None:
+    With `shares_looks` one look serves all requests that an event loop goes through in one round; without a running loop every
+    look is its own. That is for a server, in which a request begins as a callback that is queued once the request has been
+    read. What was changed before a request was sent is seen by it then as well:
+
+    1. The first look of a round queues the forgetting of what it saw, behind all that is queued already. asyncio and uvloop
+       call what is queued in the order in which it was queued, and what is queued meanwhile in the next round.
+    2. A request that was read after that look is queued behind the forgetting, and looks anew.
+    3. A request that was read before that look was sent before it too, and so the look saw what the request has to see.
+
+    Not for tasks that begin within the callback that reads (asyncio's eager ones), nor for whoever changes a file and asks in
+    one step of one task: neither is queued behind anything.
+    """
+
+    def __init__(self, path: Path, parsed: Callable[[Any], T], *, shares_looks: bool = False) -> None:
         self._path = path
+        self._name = str(path)
         self._parsed = parsed
-        self._seen: tuple[int, int, int, int] | None = None
-        self._value: T | None = None
+        self._seen: tuple[tuple[int, int, int, int], T] | None = None
+        self._shares_looks = shares_looks
+        self._shared: tuple[asyncio.AbstractEventLoop, T] | None = None
 
     def value(self) -> T:
         """The content as of now. Raises PrivateFileProblem."""
+        loop = _running_loop() if self._shares_looks else None
+        if loop is None:
+            return self._look()
+        # Its own loop's: another one's forgetting may be a long time in coming.
+        shared = self._shared
+        if shared is not None and shared[0] is loop:
+            return shared[1]
+        value = self._look()
+        self._shared = (loop, value)
+        loop.call_soon(self._forget)
+        return value
+
+    def _forget(self) -> None:
+        self._shared = None
+
+    def _look(self) -> T:
         try:
-            now = self._path.stat()
+            now = os.stat(self._name)  # noqa: PTH116 - in every round: a Path costs as much again
         except FileNotFoundError:
             self._seen = None
             raise PrivateFileProblem(f"{self._path} does not exist") from None
@@ -106,8 +138,15 @@ class Watched(Generic[T]):
             self._seen = None
             raise PrivateFileProblem(f"{self._path} cannot be read: {cause.strerror}") from cause
         # ctime, so that a chmod is noticed too.
-        seen = (now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size)
-        if seen != self._seen or self._value is None:
-            self._value = self._parsed(read_private_json(self._path))
-            self._seen = seen
-        return self._value
+        state = (now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size)
+        seen = self._seen
+        if seen is None or seen[0] != state:
+            seen = self._seen = (state, self._parsed(read_private_json(self._path)))
+        return seen[1]
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -61,10 +61,11 @@ def assembled(
 def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], None]) -> Service:
     """The service that the settings describe. Raises StoreUnfit, KeysUnavailable, CredentialsUnavailable, Invalid.
 
-    It makes no key and no credential: starting without them is a mistake that must be seen.
+    It makes no key and no credential: starting without them is a mistake that must be seen. Requests of one round of the loop
+    share a look at the files of both, so it is for servers whose requests begin as `private_file.Watched` says.
     """
-    keys = open_keys(settings.keys_url, key_settings(settings), system_now_us)
-    credentials = CredentialFile(settings.credentials_path, system_now_us)
+    keys = open_keys(settings.keys_url, key_settings(settings, shares_looks=True), system_now_us)
+    credentials = CredentialFile(settings.credentials_path, system_now_us, shares_looks=True)
     credentials.records()
     store = opened_store(settings, keys, on_fatal)
     return assembled(

@@ -76,8 +76,8 @@ def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], No
     )
 
 
-def key_settings(settings: Settings, *, makes_keys: bool = True) -> KeySettings:
-    """What the settings say of managed keys."""
+def key_settings(settings: Settings, *, makes_keys: bool = True, shares_looks: bool = False) -> KeySettings:
+    """What the settings say of the keys."""
     return KeySettings(
         stage=settings.stage,
         epoch=settings.epoch,
@@ -85,4 +85,5 @@ def key_settings(settings: Settings, *, makes_keys: bool = True) -> KeySettings:
         reuse_s=settings.key_reuse_s,
         reuse_max=settings.key_reuse_max,
         makes_keys=makes_keys,
+        shares_looks=shares_looks,
     )

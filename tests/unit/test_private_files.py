@@ -1,13 +1,16 @@
 """Keyset and credential files: private, whole after a crash, never telling their content."""
 
+import asyncio
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from counterfoil.credentials.credential_file import CredentialEditor, CredentialFile
 from counterfoil.keys.keyset_file import KeysetEditor, KeysetFile
@@ -16,7 +19,7 @@ from counterfoil.model.invalid import Invalid
 from counterfoil.model.principal import Role
 from counterfoil.ports.credentials import CredentialsUnavailable
 from counterfoil.ports.keys import KeysUnavailable
-from counterfoil.private_file import PrivateFileProblem, exclusive, read_private_json, replace_private_json
+from counterfoil.private_file import PrivateFileProblem, Watched, exclusive, read_private_json, replace_private_json
 from tests.support.clock import START_US, Clock
 
 DAY_US = 86_400_000_000
@@ -354,3 +357,121 @@ def test_a_keyset_has_one_spelling(keyset: KeysetEditor, change: dict[str, Any])
     keyset.path.write_text(json.dumps(json.loads(keyset.path.read_text()) | change))
     with pytest.raises(PrivateFileProblem):
         keyset.read()
+
+
+# -- looks that are shared --
+
+
+class _Looking:
+    """A private file and a watched one that counts its looks."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, shares_looks: bool = True) -> None:
+        self.path = path
+        self.looks = 0
+        self.change(0)
+        self.watched: Watched[Any] = Watched(path, lambda content: content, shares_looks=shares_looks)
+        look = Watched._look
+
+        def counted(watched: Watched[Any]) -> Any:
+            self.looks += 1
+            return look(watched)
+
+        monkeypatch.setattr(Watched, "_look", counted)
+
+    def change(self, content: int) -> None:
+        replace_private_json(self.path, content)
+
+
+LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+
+
+def _run(new_loop: Callable[[], asyncio.AbstractEventLoop], asked: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(asked)
+
+
+@LOOPS
+def test_a_look_serves_one_round_of_the_loop_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    file = _Looking(tmp_path / "file", monkeypatch)
+
+    async def looked() -> Any:
+        return file.watched.value()
+
+    async def rounds() -> None:
+        for number in range(1, 20):
+            file.change(number)
+            await asyncio.sleep(0)
+            assert await asyncio.gather(*(looked() for _ in range(10))) == [number] * 10
+            assert file.looks == number
+            await asyncio.sleep(0)
+
+    _run(new_loop, rounds())
+
+
+@LOOPS
+def test_whatever_is_queued_after_a_look_looks_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    file = _Looking(tmp_path / "file", monkeypatch)
+
+    async def looked() -> Any:
+        return file.watched.value()
+
+    async def request_after_change() -> None:
+        assert file.watched.value() == 0
+        file.change(1)
+        # As a server does it with what it has read.
+        assert await asyncio.create_task(looked()) == 1
+
+    _run(new_loop, request_after_change())
+
+
+def test_without_a_loop_and_unless_told_every_look_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = _Looking(tmp_path / "shared", monkeypatch)
+    own = _Looking(tmp_path / "own", monkeypatch, shares_looks=False)
+
+    async def both() -> None:
+        for number in range(5):
+            own.change(number)
+            assert own.watched.value() == number
+
+    for number in range(5):
+        shared.change(number)
+        assert shared.watched.value() == number
+    asyncio.run(both())
+
+
+@LOOPS
+def test_a_look_is_not_shared_between_loops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    file = _Looking(tmp_path / "file", monkeypatch)
+
+    async def looked() -> Any:
+        return file.watched.value()
+
+    async def other_loop_while_this_one_is_busy() -> None:
+        assert file.watched.value() == 0
+        file.change(1)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(lambda: asyncio.run(looked())).result() == 1
+
+    _run(new_loop, other_loop_while_this_one_is_busy())
+
+
+@LOOPS
+def test_a_fault_is_not_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    file = _Looking(tmp_path / "file", monkeypatch)
+
+    async def gone_and_back() -> None:
+        file.path.unlink()
+        with pytest.raises(PrivateFileProblem):
+            file.watched.value()
+        file.change(1)
+        assert file.watched.value() == 1
+
+    _run(new_loop, gone_and_back())

@@ -78,10 +78,10 @@ class _Index:
 
 
 class CredentialFile:
-    """The credentials of a file, as it is at every call."""
+    """The credentials of a file, as it is at every call; with `shares_looks` as a server looks (`private_file.Watched`)."""
 
-    def __init__(self, path: Path, now_us: NowUs) -> None:
-        self._watched = Watched(path, lambda content: _Index(_records(content)))
+    def __init__(self, path: Path, now_us: NowUs, *, shares_looks: bool = False) -> None:
+        self._watched = Watched(path, lambda content: _Index(_records(content)), shares_looks=shares_looks)
         self._now_us = now_us
 
     def records(self) -> tuple[CredentialRecord, ...]:

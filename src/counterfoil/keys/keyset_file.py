@@ -68,8 +68,8 @@ class Keyset:
 class KeysetFile:
     """The key provider over a keyset file. Rotation and retirement reach a running service at its next request."""
 
-    def __init__(self, path: Path) -> None:
-        self._watched = Watched(path, _keyset)
+    def __init__(self, path: Path, *, shares_looks: bool = False) -> None:
+        self._watched = Watched(path, _keyset, shares_looks=shares_looks)
 
     def keyset(self) -> Keyset:
         """The keyset as the file has it now. Raises KeysUnavailable."""

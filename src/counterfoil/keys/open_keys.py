@@ -24,7 +24,7 @@ class OpenedKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """What a managed key needs to know beside its URL; a keyset file has its own epoch and needs none of it."""
+    """What a provider needs to know beside its URL: a keyset file, which has its own epoch, the last of it alone."""
 
     stage: str
     epoch: int
@@ -32,6 +32,8 @@ class KeySettings:
     reuse_s: int
     reuse_max: int
     makes_keys: bool = True
+    shares_looks: bool = False
+    """Whether it is a server's, whose requests may share a look at the file (`private_file.Watched`)."""
 
 
 def open_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
@@ -42,7 +44,7 @@ def open_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
         raise Invalid("strict_keys", "needs a managed key (aws-kms:…)")
     from counterfoil.keys.keyset_file import KeysetFile
 
-    file = KeysetFile(keyset_path(url))
+    file = KeysetFile(keyset_path(url), shares_looks=settings.shares_looks)
     keyset = file.keyset()
     return OpenedKeys(file, None, False, keyset.epoch, keyset.journal_key)
 

@@ -1,4 +1,4 @@
-"""Who may call. Revocation is effective at the next call of either verb, in every process."""
+"""Who may call. Revocation is effective for every request that is sent after it, in every process."""
 
 from typing import Protocol
 
