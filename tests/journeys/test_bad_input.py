@@ -329,7 +329,8 @@ async def test_a_slow_body_is_given_up_and_nothing_of_it_carried_out(
         sent = b"%x\r\n%b\r\n" % (len(sent), sent)
     async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
         connection._writer.write(_issuing(parts, BODY, framed) + sent)
-        got = await connection.receive()
+        async with asyncio.timeout(5):
+            got = await connection.receive()
         assert (got.status, got.json["code"]) == (408, "request_timeout")
         assert await connection._reader.read() == b""
         connection._writer.write(BODY[-1:] if "chunked" not in framed else b"1\r\n}\r\n0\r\n\r\n")
@@ -365,6 +366,18 @@ async def test_a_body_in_pieces_is_in_time_until_its_deadline(tmp_path: Path, mo
         # Once it has come, its deadline is nobody's any more.
         await asyncio.sleep(0.6)
         assert (await connection.send("GET", "/healthz", b"", {})).status == 200
+
+
+async def test_a_head_that_comes_with_the_end_of_a_late_body_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.2)
+    parts = made_parts(tmp_path)
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(_issuing(parts, BODY))
+        await asyncio.sleep(0.05)
+        connection._writer.write(BODY + b"GET /healthz")
+        async with asyncio.timeout(5):
+            assert [(await connection.receive()).status for _ in range(2)] == [201, 408]
 
 
 async def test_a_body_behind_a_request_that_takes_its_time_is_not_blamed(

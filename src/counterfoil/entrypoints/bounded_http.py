@@ -58,6 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end_timer()
 
     def on_message_begin(self) -> None:
+        if not self._in_head and self._timer is not None:
+            # The last body's, which has come.
+            self._end_timer()
         self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
