@@ -1,40 +1,76 @@
-"""Counts for `/metrics`, by prometheus-client. Its labels are routes, statuses and reasons; never a client id."""
+"""Counts for `/metrics`, shown by prometheus-client. Its labels are routes, statuses and reasons; never a client id."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from counterfoil.model.verdict import Reason
 
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BUCKET_NAMES = (*map(str, _BUCKETS_S), "+Inf")
+
+
+class _Answers:
+    """The answers of one route with one status: how many took how long, the last number being of the slower ones."""
+
+    __slots__ = ("counts", "since_s", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_BUCKET_NAMES)
+        self.sum_s = 0.0
+        self.since_s = time.time()
 
 
 class PrometheusObserver:
-    """One process's counts, in a registry of their own."""
+    """One process's counts. Plain numbers, which every request adds to; the library sees them when it is asked for them."""
 
     def __init__(self) -> None:
+        self._answers: defaultdict[tuple[str, int], _Answers] = defaultdict(_Answers)
+        self._refusals = {reason.value: 0 for reason in Reason}
+        self._since_s = time.time()
         self._registry = CollectorRegistry()
-        self._requests = Counter("counterfoil_requests", "Requests answered.", ("route", "status"), registry=self._registry)
-        self._durations = Histogram(
-            "counterfoil_request_duration_seconds",
-            "Time from request read to answer made.",
-            ("route",),
-            buckets=_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._refusals = Counter("counterfoil_refusals", "Passcodes refused.", ("reason",), registry=self._registry)
-        for reason in Reason:
-            self._refusals.labels(reason.value)
-        self._by_answer: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._registry.register(self)
 
     def answered(self, route: str, status: int, duration_s: float) -> None:
-        series = self._by_answer.get((route, status))
-        if series is None:
-            series = (self._requests.labels(route, str(status)), self._durations.labels(route))
-            self._by_answer[route, status] = series
-        series[0].inc()
-        series[1].observe(duration_s)
+        answers = self._answers[route, status]
+        answers.counts[bisect_left(_BUCKETS_S, duration_s)] += 1
+        answers.sum_s += duration_s
 
     def refused(self, reason: Reason) -> None:
-        self._refusals.labels(reason.value).inc()
+        self._refusals[reason.value] += 1
 
     def exposition(self) -> tuple[bytes, bytes]:
         return CONTENT_TYPE_LATEST.encode(), generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as metrics: what the library asks of a collector."""
+        requests = CounterMetricFamily("counterfoil_requests", "Requests answered.", labels=("route", "status"))
+        by_route: dict[str, list[_Answers]] = {}
+        for (route, status), answers in self._answers.items():
+            requests.add_metric((route, str(status)), float(sum(answers.counts)), answers.since_s)
+            by_route.setdefault(route, []).append(answers)
+        yield requests
+        yield _durations(by_route)
+        refusals = CounterMetricFamily("counterfoil_refusals", "Passcodes refused.", labels=("reason",))
+        for reason, number in self._refusals.items():
+            refusals.add_metric((reason,), float(number), self._since_s)
+        yield refusals
+
+
+def _durations(by_route: dict[str, list[_Answers]]) -> Metric:
+    """The histogram, in which a number is of all that took as long or less."""
+    durations = HistogramMetricFamily(
+        "counterfoil_request_duration_seconds", "Time from request read to answer made.", labels=("route",)
+    )
+    for route, each in by_route.items():
+        totals = accumulate(map(float, map(sum, zip(*(answers.counts for answers in each), strict=True))))
+        durations.add_metric((route,), list(zip(_BUCKET_NAMES, totals, strict=True)), sum(answers.sum_s for answers in each))
+        # The family makes no such sample itself, and counters have one.
+        since_s = min(answers.since_s for answers in each)
+        durations.add_sample(f"{durations.name}_created", {"route": route}, since_s)
+    return durations

@@ -1,0 +1,65 @@
+"""The metrics are prometheus-client's own, to the letter, although the service counts by itself."""
+
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from counterfoil.entrypoints import prometheus
+from counterfoil.entrypoints.prometheus import PrometheusObserver
+from counterfoil.model.verdict import Reason
+
+# Sums of these are exact, in whatever order they are added.
+EXACT_S = [number / 4096 for number in (0, 1, 2, 3, 5, 11, 40, 300, 4096, 30_000)]
+
+
+class _LibrarysOwn:
+    """What the library itself counts and shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter("counterfoil_requests", "Requests answered.", ("route", "status"), registry=self.registry)
+        self._durations = Histogram(
+            "counterfoil_request_duration_seconds",
+            "Time from request read to answer made.",
+            ("route",),
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+            registry=self.registry,
+        )
+        self._refusals = Counter("counterfoil_refusals", "Passcodes refused.", ("reason",), registry=self.registry)
+        for reason in Reason:
+            self._refusals.labels(reason.value)
+
+    def answered(self, route: str, status: int, duration_s: float) -> None:
+        self._requests.labels(route, str(status)).inc()
+        self._durations.labels(route).observe(duration_s)
+
+    def refused(self, reason: Reason) -> None:
+        self._refusals.labels(reason.value).inc()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795410340.5)
+
+
+def test_the_exposition_is_the_librarys_to_the_letter() -> None:
+    ours, librarys = PrometheusObserver(), _LibrarysOwn()
+    assert ours.exposition()[1] == generate_latest(librarys.registry)
+    for observer in (ours, librarys):
+        for number, duration_s in enumerate(EXACT_S * 3):
+            observer.answered("/v1/passcodes", (201, 429)[number % 2], duration_s)
+        for bound_s in prometheus._BUCKETS_S:
+            observer.answered("other", 404, bound_s)
+        for reason in list(Reason)[:3]:
+            observer.refused(reason)
+    assert ours.exposition()[1] == generate_latest(librarys.registry)
+
+
+@pytest.mark.parametrize("more_s", [-1e-9, 0.0, 1e-9])
+def test_a_bound_belongs_to_its_bucket(more_s: float) -> None:
+    ours, librarys = PrometheusObserver(), _LibrarysOwn()
+    for observer in (ours, librarys):
+        for bound_s in prometheus._BUCKETS_S:
+            observer.answered("other", 404, bound_s + more_s)
+    assert ours.exposition()[1] == generate_latest(librarys.registry)
