@@ -79,23 +79,30 @@ def group(ctx: click.Context) -> None:
 
 def main() -> None:
     """Runs the command line and exits with its status. Only a command that says so ends with 0 or 1."""
+    try:
+        status = group.main(prog_name="counterfoil", standalone_mode=False)
+    except Exception as error:
+        status = _told(error)
+    sys.exit(status)
+
+
+def _told(error: Exception) -> int:
+    """Says what a command met, and gives the exit status."""
+    # They bring the HTTP library with them, for which only what went wrong has a use.
     from counterfoil.entrypoints import exits
     from counterfoil.entrypoints.log_lines import told
 
-    try:
-        sys.exit(group.main(prog_name="counterfoil", standalone_mode=False))
-    except click.ClickException as error:
+    if isinstance(error, click.ClickException):
         error.show()
-        sys.exit(exits.INVALID)
-    except click.Abort:
+        return exits.INVALID
+    if isinstance(error, click.Abort):
         # What was asked for may have happened: that is neither yes nor no.
         click.echo("counterfoil: interrupted", err=True)
-        sys.exit(exits.INTERRUPTED)
-    except Exception as error:
-        status, message = exits.status_of(error)
-        if status is None:
-            for line in told(error):
-                click.echo(line, err=True)
-            status, message = exits.FAILED, "met an unforeseen error; what was asked for may have happened"
-        click.echo(f"counterfoil: {message}", err=True)
-        sys.exit(status)
+        return exits.INTERRUPTED
+    status, message = exits.status_of(error)
+    if status is None:
+        for line in told(error):
+            click.echo(line, err=True)
+        status, message = exits.FAILED, "met an unforeseen error; what was asked for may have happened"
+    click.echo(f"counterfoil: {message}", err=True)
+    return status
