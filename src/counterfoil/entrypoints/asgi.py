@@ -25,12 +25,10 @@ class AsgiShell:
         self._request_ids = map(f"req_{secrets.token_hex(5)}{{:x}}".format, itertools.count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._lifespan(receive, send)
+            return
         request_id = next(self._request_ids)
         body = await _body(receive)
         if isinstance(body, bytes):
@@ -41,7 +39,8 @@ class AsgiShell:
             return
         else:
             response = problem(body, request_id, more=((b"connection", b"close"),))
-        await _send(send, response, request_id)
+        await send(_start(response, request_id))
+        await send({"type": "http.response.body", "body": response.body})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -72,9 +71,8 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-async def _send(send: Send, response: Response, request_id: str) -> None:
+def _start(response: Response, request_id: str) -> MutableMapping[str, Any]:
     headers = [*response.headers, (b"request-id", request_id.encode())]
     if response.status != 204:
         headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
