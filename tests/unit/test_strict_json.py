@@ -87,6 +87,17 @@ def test_a_body_is_read_as_the_rules_and_a_conversion_read_it(kind: Any, members
         assert repr(msgspec.structs.astuple(read)) == repr(msgspec.structs.astuple(expected))
 
 
+@pytest.mark.parametrize(("more", "is_read"), [(0, True), (1, False)])
+def test_a_body_has_its_bound_when_it_is_read_into_its_type(more: int, is_read: bool) -> None:
+    head, tail = b'{"client_id":"1234","transaction":"', b'"}'
+    body = head + b"x" * (65536 - len(head + tail) + more) + tail
+    if is_read:
+        assert read_body(body, IssueBody).client_id == "1234"
+    else:
+        with pytest.raises(Invalid, match="at most 65536 bytes"):
+            read_body(body, IssueBody)
+
+
 @given(TREES)
 def test_the_canonical_form_is_the_librarys_for_all_that_is_accepted(tree: Any) -> None:
     read = parsed_json(_compact(tree))
