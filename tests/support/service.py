@@ -62,6 +62,25 @@ class Deployment:
             process.communicate(timeout=30)
 
 
+@contextmanager
+def developing(folder: Path) -> Iterator[dict[str, str]]:
+    """One `counterfoil dev` on a free port, which keeps nothing: its `url`, and a credential by the name of each role."""
+    process = subprocess.Popen(
+        [*COUNTERFOIL, "dev", "--port", "0", "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    try:
+        assert process.stdout is not None
+        made: dict[str, str] = json.loads(process.stdout.readline())
+        yield made
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
 def made_deployment(folder: Path) -> Deployment:
     """A fresh data folder."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
