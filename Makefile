@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets clean
+.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets site clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -89,6 +89,12 @@ lock: .venv/ready  ## resolve the locked versions anew
 
 settings-page: .venv/ready  ## docs/settings.md from the settings in the code
 	@$(BIN)/python -m counterfoil.settings_page > docs/settings.md
+
+SITE := build/site
+
+site: .venv/ready  ## the documentation as a site, in build/site; a warning, such as of a broken link, is an error
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --fresh-env --builder html docs $(SITE)
+	@echo "open $(SITE)/index.html"
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets
