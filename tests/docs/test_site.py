@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
 pytestmark = pytest.mark.slow
 # As `make site` says it; where it goes is a test's own affair.
 BUILD = re.search(r"-m sphinx (.*) docs \$\(SITE\)", (ROOT / "Makefile").read_text())
