@@ -1,11 +1,13 @@
 """What an operator pastes from docs/operations.md works, in the page's order, and ends with every earlier passcode dead."""
 
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
 
 import pytest
+from bench import disk_use
 
 from counterfoil import Client
 from counterfoil.client import PasscodeRefused
@@ -34,3 +36,11 @@ def test_the_commands_of_one_machine_work_in_their_order(tmp_path: Path, monkeyp
         new_secret = (tmp_path / "validator.credential.new").read_text().strip()
         with Client(running.url, new_secret) as backend, pytest.raises(PasscodeRefused, match="key_retired"):
             backend.validate("shop-1", passcode)
+
+
+def test_the_page_tells_how_many_bytes_a_transaction_takes() -> None:
+    counterfoil, entry = map(int, re.findall(r"(\d+) bytes a (?:counterfoil|journal entry)", PAGE))
+    found = disk_use.measured(2000)
+    # Whole pages of a small store: the last one of each table is not full.
+    assert found["bytes_per_counterfoil"] == pytest.approx(counterfoil, rel=0.05)
+    assert found["bytes_per_entry"] == pytest.approx(entry, rel=0.05)
