@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page docs-assets site clean
+.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page manual-page package docs-assets site clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -27,7 +27,7 @@ evidence-check: .venv/ready  ## play 20 random seeds of the published simulation
 mutants: .venv/ready  ## change the code that holds the promises in every small way and see tests fail (an hour): docs/mutants.md
 	@$(BIN)/python -m tests.adversity.mutants
 
-engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK
+engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK, the packages' linters
 	@PYTHON=$(PYTHON) scripts/engines
 
 demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an emulator
@@ -81,6 +81,9 @@ COMPILE := $(BIN)/python -m uv pip compile --quiet --universal --python-version 
 lock: .venv/ready  ## resolve the locked versions anew
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) pyproject.toml --constraint requirements.lock --output-file packaging/runtime.lock
+	@$(COMPILE) packaging/builder.in --constraint requirements.lock --output-file packaging/builder.lock
+	@$(COMPILE) packaging/tools.in --output-file packaging/tools.lock
 	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
 	@$(COMPILE) bench/sample_approach.in --output-file bench/sample_approach.lock
@@ -95,6 +98,15 @@ SITE := build/site
 site: .venv/ready  ## the documentation as a site, in build/site; a warning, such as of a broken link, is an error
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --fresh-env --builder html docs $(SITE)
 	@echo "open $(SITE)/index.html"
+
+manual-page: .venv/ready  ## packaging/man/counterfoil.1 from the commands and settings in the code
+	@$(BIN)/python -m counterfoil.entrypoints.manual_page > packaging/man/counterfoil.1
+
+package: .venv/ready  ## wheel and sdist in dist, from a manual page and a settings page that are as the code is
+	@$(BIN)/python -m pytest tests/packaging/test_manual_page.py tests/unit/test_settings.py -k "page_is_what_the_code_makes"
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@cp packaging/runtime.lock dist/
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets

@@ -28,6 +28,7 @@ _LEFT_OUT = (
     "entrypoints/commands",
     "entrypoints/exits.py",
     "entrypoints/http_server.py",
+    "entrypoints/manual_page.py",
     "entrypoints/prometheus.py",
     "keys/keyset_file.py",
     "private_file.py",

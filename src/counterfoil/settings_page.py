@@ -31,12 +31,12 @@ looked at.
 
 def settings_page() -> str:
     """The page."""
-    sentences = _sentences()
+    sentences = setting_sentences()
     rows = [f"| `{each.name}` | {_shown(each.default)} | {sentences[each.name]} |" for each in fields(Settings)]
     return _HEAD + "\n".join(rows) + "\n"
 
 
-def _sentences() -> dict[str, str]:
+def setting_sentences() -> dict[str, str]:
     """What stands under each setting in the code."""
     body = ast.parse(inspect.getsource(settings)).body
     (declared,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]

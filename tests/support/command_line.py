@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,12 @@ class CommandLine:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    command: Sequence[str] = COUNTERFOIL
 
     def run(self, *words: str, given: str = "", **environment: str) -> Done:
         """One command, whatever its exit status."""
         done = subprocess.run(
-            [*COUNTERFOIL, *words],
+            [*self.command, *words],
             cwd=self.folder,
             env={**clean_environment(), "NO_COLOR": "1", "COLUMNS": "120", **self.environment, **environment},
             input=given,

@@ -26,7 +26,7 @@ _COMMANDS = {
 }
 
 _LISTING = "counterfoil.listing"
-_EPILOG = """
+EPILOG = """
 Exit status: 0 done or accepted, 1 refused or something is wrong, 2 invalid input or set-up, 3 unknown (no answer, or 503:
 ask again), 4 credential refused, 5 limit reached, 70 the store failed or something unforeseen happened, 130 interrupted.
 
@@ -59,7 +59,7 @@ def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(
     cls=LazyGroup,
-    epilog=_EPILOG,
+    epilog=EPILOG,
     add_help_option=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
