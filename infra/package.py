@@ -27,6 +27,7 @@ _LEFT_OUT = (
     "entrypoints/cli.py",
     "entrypoints/commands",
     "entrypoints/exits.py",
+    "entrypoints/health.py",
     "entrypoints/http_server.py",
     "entrypoints/manual_page.py",
     "entrypoints/prometheus.py",
