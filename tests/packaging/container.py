@@ -8,11 +8,16 @@ import os
 import re
 import shlex
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import httpx2
 
 from tests.contract.engines import unless_missing
 from tests.packaging.tools import PACKAGING, ROOT
@@ -121,6 +126,35 @@ def command_in(root: Path, script: str, variables: dict[str, str], *, as_image: 
         steps += [f"mount --bind {root}/data {root}/data", f"mount -o remount,bind,ro {root}"]
     steps.append(f"exec chroot {root} {shlex.join(inside)}")
     return ["unshare", "--mount", "sh", "-ec", "\n".join(steps)]
+
+
+@contextmanager
+def image_serving(root: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The image's own process, with what its container is given; killed, if it has not ended, when the block ends."""
+    final = stages()[1]
+    words = [*the("ENTRYPOINT", final).words, *the("CMD", final).words]
+    command = command_in(root, f"exec {shlex.join(words)}", {**environment(final), **variables}, as_image=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=30)
+
+
+def until_it_answers(url: str, process: subprocess.Popen[str], tls: ssl.SSLContext | bool = True) -> None:
+    """Waits until the service there takes requests."""
+    deadline_s = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert time.monotonic() < deadline_s
+        try:
+            httpx2.get(url + "/healthz", verify=tls)
+        except httpx2.TransportError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _as_shell(instruction: Instruction) -> str:

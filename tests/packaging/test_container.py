@@ -4,10 +4,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -15,7 +11,7 @@ import pytest
 
 from counterfoil.entrypoints.health import lives
 from counterfoil.settings import Settings
-from tests.packaging.container import FOLDER, command_in, environment, in_it, played, stages, the, unless_it_can_be_played
+from tests.packaging.container import FOLDER, environment, image_serving, in_it, stages, the, until_it_answers
 from tests.packaging.tools import PACKAGING, ROOT, linter, said
 from tests.support.service import made_deployment
 
@@ -121,32 +117,6 @@ def test_a_service_that_answers_otherwise_does_not_live() -> None:
 # -- played --
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The file system of the image, on this machine's Python."""
-    unless_it_can_be_played()
-    folder = tmp_path_factory.mktemp("image")
-    # A user that is not this one has to get through.
-    for above in (folder, *folder.parents[:-2]):
-        above.chmod(above.stat().st_mode | 0o011)
-    played(folder / "root")
-    yield folder / "root"
-    shutil.rmtree(folder / "root", ignore_errors=True)
-
-
-@contextmanager
-def _served(image: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    words = [*the("ENTRYPOINT", FINAL).words, *the("CMD", FINAL).words]
-    command = command_in(image, "exec " + " ".join(words), {**environment(FINAL), **variables}, as_image=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=30)
-
-
 @pytest.mark.slow
 def test_the_image_serves_as_nobody_with_a_read_only_root_and_stops_when_told(image: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -165,9 +135,9 @@ def test_the_image_serves_as_nobody_with_a_read_only_root_and_stops_when_told(im
     check = the("HEALTHCHECK", FINAL).rest.partition(" CMD ")[2]
     healthy = "exec " + " ".join(re.findall(r'"([^"]+)"', check))
     assert in_it(image, healthy, variables, as_image=True).returncode == 1
-    with _served(image, **{name: variables[name] for name in variables if name.startswith("COUNTERFOIL_")}) as process:
+    with image_serving(image, **{name: variables[name] for name in variables if name.startswith("COUNTERFOIL_")}) as process:
         url = f"http://127.0.0.1:{port}"
-        _until_it_answers(url, process)
+        until_it_answers(url, process)
         within(healthy)
         issued = httpx2.post(
             f"{url}/v1/passcodes", json={"client_id": "shop-1"}, headers={"Authorization": f"Bearer {issuer}"}
@@ -187,7 +157,7 @@ def test_the_image_serves_as_nobody_with_a_read_only_root_and_stops_when_told(im
 
 @pytest.mark.slow
 def test_the_image_does_not_start_before_it_is_told_who_speaks_tls(image: Path) -> None:
-    with _served(image) as process:
+    with image_serving(image) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "host: is not a loopback address" in output
@@ -202,16 +172,3 @@ def test_the_image_holds_no_builder_and_no_secret(image: Path) -> None:
         assert path.suffix not in {".credential", ".db"}
         assert path.name not in {"keyset.json", "credentials.json"}
     assert (image / "data").stat().st_mode & 0o777 == 0o700
-
-
-def _until_it_answers(url: str, process: subprocess.Popen[str]) -> None:
-    deadline_s = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        assert time.monotonic() < deadline_s
-        try:
-            httpx2.get(url + "/healthz")
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
