@@ -18,8 +18,9 @@ from counterfoil import Client
 from counterfoil.entrypoints.http_server import refuse_clear_text
 from counterfoil.private_file import PrivateFileProblem, read_private_json
 from counterfoil.settings import Settings, load_settings
+from counterfoil.version import __version__
 from tests.packaging.container import environment, image_serving, in_it, stages, the, until_it_answers
-from tests.packaging.tools import PACKAGING, linter, said
+from tests.packaging.tools import PACKAGING, linter, program, said
 from tests.support.certificate import made_certificate
 from tests.support.service import Deployment, made_deployment
 
@@ -64,6 +65,19 @@ def test_checkov_finds_nothing_but_what_is_yours() -> None:
         *("--skip-check", YOURS),
     )
     assert re.search(r"Passed checks: \d{2,}, Failed checks: 0", shown)
+
+
+def test_kustomize_puts_them_together_with_your_image(tmp_path: Path) -> None:
+    together = tmp_path / "together.yaml"
+    together.write_text(said(program("kubectl", "kubernetes-client"), "kustomize", str(FOLDER)))
+    applied = list(yaml.safe_load_all(together.read_text()))
+    assert sorted(each["kind"] for each in applied) == sorted(manifest["kind"] for manifest in MANIFESTS.values())
+    pod = next(each for each in applied if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    (named,) = KUSTOMIZATION["images"]
+    assert {each["image"] for each in (*pod["containers"], *pod["initContainers"])} == {f"{named['newName']}:{named['newTag']}"}
+    assert named["newTag"] == __version__
+    assert pod["volumes"] == POD["volumes"]
+    said(linter("kubernetes-validate"), "--strict", str(together))
 
 
 # -- agreement --
