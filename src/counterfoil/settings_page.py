@@ -28,12 +28,28 @@ looked at.
 |---|---|---|
 """
 
+_TAIL = """
+## Secrets
+Every secret comes from a file. None has to be in the environment or on a command line, which more than its owner can see.
+
+| secret | its file | mode |
+|---|---|---|
+| data keys | `keyset.json` in `data`, or the file that `keys` names | 0600 or 0400; any other is refused |
+| digests of the credentials | `credentials.json` in `data`, or `credentials` | 0600 or 0400; any other is refused |
+| the certificate's private key | `tls_key` | 0600, or whatever hands it to the service alone |
+| the service context | `service_context` in the file of `--config` | 0600, or whatever hands it to the service alone |
+| a caller's own credential | `--credential-file` of `issue`, `validate`, `revoke` and `context seal` | 0600 |
+
+Links are followed, and it is the mode of the file behind them that counts. A keyset or a list of credentials that has changed
+is read again at the next request; certificate and settings are read at the start. With AWS, the SDK finds its own credentials.
+"""
+
 
 def settings_page() -> str:
     """The page."""
     sentences = setting_sentences()
     rows = [f"| `{each.name}` | {_shown(each.default)} | {sentences[each.name]} |" for each in fields(Settings)]
-    return _HEAD + "\n".join(rows) + "\n"
+    return _HEAD + "\n".join(rows) + "\n" + _TAIL
 
 
 def setting_sentences() -> dict[str, str]:

@@ -31,6 +31,8 @@ Exit status: 0 done or accepted, 1 refused or something is wrong, 2 invalid inpu
 ask again), 4 credential refused, 5 limit reached, 70 the store failed or something unforeseen happened, 130 interrupted.
 
 Settings come from options, over COUNTERFOIL_… in the environment, over the file of --config.
+
+`counterfoil COMMAND --help` tells of one command; the manual page, counterfoil(1), of all, with settings and files.
 """
 
 

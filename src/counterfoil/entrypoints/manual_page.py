@@ -33,7 +33,7 @@ _FILES = (
 
 def manual_page() -> str:
     """The page, in the man(7) macros. It has no date, so that the same code makes the same page."""
-    statuses, settings = EPILOG.strip().split("\n\n")
+    statuses, settings, _ = EPILOG.strip().split("\n\n")
     lines = (
         f'.TH COUNTERFOIL 1 "" "Counterfoil {__version__}" "User Commands"',
         *_section("NAME", rf"{_NAME} \- one\-time passcodes for transactions"),
