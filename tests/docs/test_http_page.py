@@ -16,11 +16,11 @@ PAGE = (ROOT / "docs" / "http.md").read_text()
 SECTIONS = {part.partition("\n")[0].lstrip("# "): part for part in re.split(r"\n(?=##)", PAGE)}
 # What a route's requirement of roles is called on the page; nobody in particular is everybody.
 _WHO: dict[tuple[Role, ...], str] = {
-    frozenset({Role.ISSUER}): "issuer",
-    frozenset({Role.VALIDATOR}): "validator",
-    frozenset({Role.ISSUER, Role.VALIDATOR}): "issuer of that client, validator",
-    frozenset({Role.VALIDATOR, Role.OPERATOR}): "validator, operator",
-    frozenset(): "anybody who reaches the port",
+    (Role.ISSUER,): "issuer",
+    (Role.VALIDATOR,): "validator",
+    (Role.ISSUER, Role.VALIDATOR): "issuer of that client, validator",
+    (Role.VALIDATOR, Role.OPERATOR): "validator, operator",
+    (): "anybody who reaches the port",
 }
 
 
