@@ -422,3 +422,83 @@ async def test_a_caller_that_goes_away_leaves_nothing_behind(wire: Wire) -> None
     async with connections(wire.running.url, 1) as (connection,):
         assert (await connection.send("GET", "/readyz", b"", {})).status == 200
     assert wire.rows() == before
+
+
+async def test_what_stands_behind_a_chunked_body_is_no_header(tmp_path: Path) -> None:
+    parts = made_parts(tmp_path)
+    credential = f"Authorization: Bearer {parts.secrets['issuer']}\r\n".encode()
+    head = _issuing(parts, BODY, "Transfer-Encoding: chunked").replace(credential, b"")
+    trailers = b"".join(b"x-%d: v\r\n" % number for number in range(20_000))
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        for behind in (credential, trailers + credential):
+            connection._writer.write(head + b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY) + behind + b"\r\n")
+            assert (await connection.receive()).status == 401
+
+
+async def test_a_body_behind_an_upgrade_is_refused_and_never_read_as_a_request(tmp_path: Path) -> None:
+    parts = made_parts(tmp_path)
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    for body in (BODY, b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n"):
+        async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+            connection._writer.write(_issuing(parts, body)[:-2] + upgrade)
+            await asyncio.sleep(0.05)
+            connection._writer.write(body)
+            assert (await connection.receive()).status == 400
+            with suppress(ConnectionError):
+                assert await connection._reader.read() == b""
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(HEAD + upgrade)
+        assert (await connection.receive()).status == 200
+
+
+async def test_an_empty_line_after_an_answer_does_not_hold_a_connection_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.3)
+    async with _bounded(made_parts(tmp_path), 2) as url, connections(url, 1) as (connection,):
+        assert (await connection.send("GET", "/healthz", b"", {})).status == 200
+        connection._writer.write(b"\r\n")
+        async with asyncio.timeout(5):
+            assert (await connection.receive()).status == 408
+            assert await connection._reader.read() == b""
+
+
+async def test_whoever_reads_no_answer_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "ANSWER_TIMEOUT_S", 0.3)
+    parts = made_parts(tmp_path)
+    path = max(route.path for route in parts.service.api.routes if route.path.endswith("bundle.js"))
+    asked = 20
+    async with _bounded(parts, 2) as url, connections(url, 2) as (connection, other):
+        connection._reader._transport.pause_reading()  # type: ignore[attr-defined]
+        connection._writer.write(f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode() * asked)
+        await asyncio.sleep(1)
+        connection._reader._transport.resume_reading()  # type: ignore[attr-defined]
+        whole = len((await other.send("GET", path, b"", {})).body)
+        read = 0
+        with suppress(ConnectionError):
+            while piece := await connection._reader.read(1 << 20):
+                read += len(piece)
+        assert read < asked * whole
+
+
+async def test_nobody_hears_a_problem_in_place_of_an_earlier_answer(tmp_path: Path) -> None:
+    clock = Clock()
+    store = _Counting(clock, pause_s=0.3)
+    parts = made_parts(tmp_path, store=store, clock=clock)
+    async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+        connection._writer.write(_issuing(parts, BODY) + BODY + b"\x00\x00\r\n\r\n")
+        assert await connection._reader.read() == b""
+
+
+async def test_a_head_is_not_charged_with_the_body_before_it(tmp_path: Path) -> None:
+    parts = made_parts(tmp_path)
+    body = b'{"client_id":"1234","transaction":"%b"}' % (b"x" * 40_000)
+    head = _issuing(parts, body)
+    for first, second in ((head + body + HEAD[:9], b""), (head + body[:9], body[9:] + HEAD[:9])):
+        async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
+            connection._writer.write(first)
+            await asyncio.sleep(0.05)
+            connection._writer.write(second)
+            assert (await connection.receive()).status == 201
+            connection._writer.write(HEAD[9:] + b"\r\n")
+            assert (await connection.receive()).status == 200
