@@ -18,6 +18,7 @@ from counterfoil.model.journal_check import checked_end, checked_record, verify
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.verdict import Reason
 from counterfoil.ports.store import StoreUnavailable, StoreUnfit
+from counterfoil.stores import group_commit
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_file import backup
 from tests.contract.claims import MINE, kept, made
@@ -265,6 +266,25 @@ async def test_a_cut_tail_is_seen_also_after_a_rollback(tmp_path: Path) -> None:
             await store._writer.run(_full)
         connection.execute("DELETE FROM journal WHERE seq > 1")
         connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+    with pytest.raises(StoreUnavailable):
+        await kept(store, made(timestamp_us=START_US + 9))
+    await store.close()
+
+
+async def test_a_cut_tail_is_seen_also_by_whoever_did_not_get_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "LOCK_WAIT_S", 0.05)
+    path = tmp_path / "counterfoil.db"
+    store = opened(path)
+    await kept(store, made())
+    with closing(apsw.Connection(str(path))) as connection:
+        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        await kept(store, made(timestamp_us=START_US + 1))
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="busy"):
+            await kept(store, made(timestamp_us=START_US + 2))
+        connection.execute("DELETE FROM journal WHERE seq > 1")
+        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+        connection.execute("COMMIT")
     with pytest.raises(StoreUnavailable):
         await kept(store, made(timestamp_us=START_US + 9))
     await store.close()

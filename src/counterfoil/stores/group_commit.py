@@ -99,6 +99,7 @@ class GroupCommit:
         self._failure: BaseException | None = None
         self._closed = False
         self._more_to_do = False
+        self._has_begun = False
         self._wal_pages = 0
         self._insist_again_at_s = 0.0
         connection.set_wal_hook(self._note_wal_pages)
@@ -180,8 +181,7 @@ class GroupCommit:
         if waiting is None:
             return
         try:
-            self._wait_for_lock_s(0)
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(wait_for_lock_s=0)
         except apsw.BusyError:
             # Another process is writing. Waiting for it is for the thread.
             self._to_commit.put(_Batch(waiting))
@@ -193,6 +193,11 @@ class GroupCommit:
             self._to_commit.put(_Batch(waiting, self._written(waiting)))
         except Exception as cause:
             self._to_commit.put(_Batch(waiting, failure=cause))
+
+    def _begin(self, wait_for_lock_s: float) -> None:
+        self._wait_for_lock_s(wait_for_lock_s)
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._has_begun = True
 
     def _written(self, waiting: list[_Waiting]) -> list[Any]:
         """The results of the statements, inside an open transaction."""
@@ -251,16 +256,19 @@ class GroupCommit:
                 raise batch.failure
             results = batch.results
             if results is None:
-                self._wait_for_lock_s(LOCK_WAIT_S)
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin(LOCK_WAIT_S)
                 results = self._written(batch.waiting)
             self._connection.execute("COMMIT")
         except BaseException:
             self._more_to_do = False
-            self._on_rollback()
+            # Where none was begun, what is remembered of the last transaction still holds.
+            if self._has_begun:
+                self._on_rollback()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        finally:
+            self._has_begun = False
         return results
 
     def _pass_turn(self) -> None:
