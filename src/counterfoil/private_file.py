@@ -121,8 +121,9 @@ class Watched(Generic[T]):
         if shared is not None and shared[0] is loop:
             return shared[1]
         value = self._look()
-        self._shared = (loop, value)
+        # In this order: a look that nobody forgets would be shared for ever.
         loop.call_soon(self._forget)
+        self._shared = (loop, value)
         return value
 
     def _forget(self) -> None:

@@ -100,8 +100,9 @@ def test_a_bearer_secret_is_visible_ascii_after_the_scheme_and_spaces(scheme: by
 def test_no_repr_of_a_request_or_an_answer_shows_what_travels() -> None:
     headers = {b"authorization": b"canary"}
     request = Request("GET", "/generateOtp", b"clientId=canary", headers, b"canary", "req_1", "canary")
-    shown = repr((request, Call(request, Principal("web", "00", Role.ISSUER)), Response(200, (), b"canary")))
-    assert "canary" not in shown
+    response = Response(200, (), b"canary")
+    shown = repr((request, Call(request, Principal("web", "00", Role.ISSUER)), response))
+    assert "canary" not in shown + repr((request.__rich_repr__(), response.__rich_repr__()))
     assert "req_1" in shown
 
 

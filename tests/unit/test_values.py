@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 
 from counterfoil.core.context_sealing import SealedContext
@@ -263,6 +264,7 @@ def test_no_repr_shows_a_secret() -> None:
         Tags(raw, raw, raw),
     ]
     assert "canary" not in repr(examples)
+    assert "canary" not in repr([each.__rich_repr__() for each in examples if isinstance(each, Struct)])
     # Whatever is discreet is held to it here; what travels, in tests/adversity.
     assert {type(each) for each in examples} >= {
         kind

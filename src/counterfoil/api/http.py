@@ -1,5 +1,7 @@
 """A request and an answer as values, the same for a server and for Lambda."""
 
+from typing import Any
+
 import msgspec
 
 from counterfoil.model.verdict import Reason
@@ -27,6 +29,10 @@ class Request(msgspec.Struct, gc=False):
     def __repr__(self) -> str:
         return f"Request({self.method!r}, {self.path!r}, {self.request_id!r}, ...)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What the rich library shows; a Struct's own would name every field."""
+        return [("method", self.method), ("path", self.path), ("request_id", self.request_id)]
+
 
 class Response(msgspec.Struct, gc=False):
     """What goes out, without Content-Length and Request-Id, which the shell adds."""
@@ -37,6 +43,10 @@ class Response(msgspec.Struct, gc=False):
 
     def __repr__(self) -> str:
         return f"Response({self.status}, ...)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What the rich library shows; a Struct's own would name every field."""
+        return [("status", self.status)]
 
 
 def answer(status: int, value: msgspec.Struct) -> Response:

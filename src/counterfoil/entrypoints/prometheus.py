@@ -51,7 +51,7 @@ class PrometheusObserver:
         """The counts as metrics: what the library asks of a collector."""
         requests = CounterMetricFamily("counterfoil_requests", "Requests answered.", labels=("route", "status"))
         by_route: dict[str, list[_Answers]] = {}
-        for (route, status), answers in self._answers.items():
+        for (route, status), answers in list(self._answers.items()):
             requests.add_metric((route, str(status)), float(sum(answers.counts)), answers.since_s)
             by_route.setdefault(route, []).append(answers)
         yield requests
