@@ -1,9 +1,8 @@
 """Who is calling: a credential's name, role and reach. It never holds the secret."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-
-from msgspec import Struct
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.limits import CLIENT_ID_CHARS_MAX
@@ -17,7 +16,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-class Principal(Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Principal:
     """An authenticated caller. `name` survives the exchange of its secret; `credential_id` is never used again."""
 
     name: str

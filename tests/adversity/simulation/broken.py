@@ -32,7 +32,7 @@ class _TakesAnybodysId(Validation):
     """Compares redemption ids alone, not whose they are."""
 
     async def validate(self, request: ValidationRequest, validator: Principal) -> Verdict:
-        return await super().validate(request, replace(validator, name="anybody"))
+        return await super().validate(request, Principal("anybody", validator.credential_id, validator.role))
 
 
 class _RedeemsBeforeItVerifies(Validation):
