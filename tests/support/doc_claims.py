@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _SHELLS = frozenset({"sh", "bash", "console"})
-# The program, also by its path in a checkout; what follows, up to the end of the command.
-_PROGRAM = re.compile(r"(?:^|(?<=[\s(`;|&]))(?:[\w./$-]*/)?counterfoil(?= )")
+# The program, also by its path in a checkout, where a command begins; what follows, up to the end of the command.
+_PROGRAM = re.compile(r"(?:^|[(;|&{`])\s*(?:\w+=\S*\s+)*((?:[\w./$-]*/)?counterfoil)(?= )", re.MULTILINE)
 _CODE_COMMAND = re.compile(r"(?:[\w./$-]*/)?counterfoil \S")
 _VARIABLE = re.compile(r"\bCOUNTERFOIL_[A-Z][A-Z_]*[A-Z]\b")
 _NAME = re.compile(r"(?!counterfoil_)[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
@@ -83,7 +83,7 @@ def _in_fence(language: str, content: str) -> Iterator[Claim]:
         return
     joined = content.replace("\\\n", " ")
     for match in _PROGRAM.finditer(joined):
-        yield Claim("command", joined[match.start() :])
+        yield Claim("command", joined[match.start(1) :])
     for target in _MAKE.findall(joined):
         yield Claim("make", target)
 
