@@ -12,21 +12,11 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
-from bench.peers.counterfoil import made_deployment
-from counterfoil.api.observing import SilentObserver
-from counterfoil.core.issue import Issued, IssueRequest
-from counterfoil.core.validate import ValidationRequest
-from counterfoil.credentials.credential_file import CredentialFile
-from counterfoil.model.verdict import Accepted
-from counterfoil.server_wiring import service
-from counterfoil.settings import load_settings
-from counterfoil.wiring import system_now_us
+from bench.in_process import embedded
 
 TRANSACTIONS = 50_000
 _TOGETHER = 250
 _CLIENTS = 1000
-_CONTEXT = {"device_id": "d-9"}
-_DIGEST = bytes(32)
 _PAGES = "SELECT name, sum(pgsize) FROM dbstat WHERE name IN ('counterfoils', 'journal') GROUP BY name"
 _ROWS = "SELECT (SELECT count(*) FROM counterfoils), (SELECT count(*) FROM journal)"
 
@@ -50,29 +40,13 @@ def measured(transactions: int = TRANSACTIONS) -> dict[str, float]:
 
 
 async def _served(folder: Path, transactions: int) -> None:
-    deployment = made_deployment(folder)
-    made = service(load_settings(None, {}, {"data": folder}), observer=SilentObserver(), on_fatal=lambda: None)
-    credentials = CredentialFile(folder / "credentials.json", system_now_us)
-    issuer, validator = [await credentials.principal(secret) for secret in (deployment.issuer, deployment.validator)]
-    assert issuer is not None
-    assert validator is not None
+    async with embedded(folder) as (issue, validate):
 
-    async def transaction(number: int) -> None:
-        request = IssueRequest(client_id=f"shop-{number % _CLIENTS:04}", context=_CONTEXT, transaction_digest=_DIGEST)
-        issued = await made.handlers.issuance.issue(request, issuer)
-        assert isinstance(issued, Issued)
-        presented = ValidationRequest(
-            client_id=issued.client_id,
-            passcode=issued.passcode,
-            redemption_id=f"{number:022}",
-            context=_CONTEXT,
-            transaction_digest=_DIGEST,
-        )
-        assert isinstance(await made.handlers.validation.validate(presented, validator), Accepted)
+        async def transaction(number: int) -> None:
+            await validate(await issue(f"shop-{number % _CLIENTS:04}"), f"{number:022}")
 
-    for first in range(0, transactions, _TOGETHER):
-        await asyncio.gather(*(transaction(number) for number in range(first, min(first + _TOGETHER, transactions))))
-    await made.store.close()
+        for first in range(0, transactions, _TOGETHER):
+            await asyncio.gather(*(transaction(number) for number in range(first, min(first + _TOGETHER, transactions))))
 
 
 if __name__ == "__main__":

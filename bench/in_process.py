@@ -8,8 +8,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import uvloop
 
@@ -34,35 +36,52 @@ _DIGEST = bytes(32)
 
 async def measured(folder: Path, seconds: float) -> dict[str, float]:
     """Issues and validations a second, durable, with limits and journal."""
+    async with embedded(folder) as (issue, validate):
+        issued: list[Issued] = []
+
+        async def issue_one(number: int) -> None:
+            issued.append(await issue(f"c{number % CLIENTS:04}"))
+
+        async def validate_one(number: int) -> None:
+            await validate(issued[number], f"r{number}")
+
+        issues = await _rate(issue_one, seconds, None)
+        validations = await _rate(validate_one, seconds, len(issued))
+        return {"issue": issues, "validate": validations}
+
+
+Issue: TypeAlias = Callable[[str], Awaitable[Issued]]
+Validate: TypeAlias = Callable[[Issued, str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[tuple[Issue, Validate]]:
+    """The rules over a fresh folder, as production has them: issues for a client, and redeems under a redemption id."""
     deployment = made_deployment(folder)
     made = service(load_settings(None, {}, {"data": folder}), observer=SilentObserver(), on_fatal=lambda: None)
     credentials = CredentialFile(folder / "credentials.json", system_now_us)
     issuer, validator = [await credentials.principal(secret) for secret in (deployment.issuer, deployment.validator)]
     assert issuer is not None
     assert validator is not None
-    issued: list[Issued] = []
 
-    async def issue(number: int) -> None:
-        request = IssueRequest(client_id=f"c{number % CLIENTS:04}", context=_CONTEXT, transaction_digest=_DIGEST)
-        found = await made.handlers.issuance.issue(request, issuer)
-        assert isinstance(found, Issued)
-        issued.append(found)
+    async def issue(client_id: str) -> Issued:
+        request = IssueRequest(client_id=client_id, context=_CONTEXT, transaction_digest=_DIGEST)
+        issued = await made.handlers.issuance.issue(request, issuer)
+        assert isinstance(issued, Issued)
+        return issued
 
-    async def validate(number: int) -> None:
-        one = issued[number]
+    async def validate(issued: Issued, redemption_id: str) -> None:
         request = ValidationRequest(
-            client_id=one.client_id,
-            passcode=one.passcode,
-            redemption_id=f"r{number}",
+            client_id=issued.client_id,
+            passcode=issued.passcode,
+            redemption_id=redemption_id,
             context=_CONTEXT,
             transaction_digest=_DIGEST,
         )
         assert isinstance(await made.handlers.validation.validate(request, validator), Accepted)
 
-    issues = await _rate(issue, seconds, None)
-    validations = await _rate(validate, seconds, len(issued))
+    yield issue, validate
     await made.store.close()
-    return {"issue": issues, "validate": validations}
 
 
 async def _rate(verb: Callable[[int], Awaitable[None]], seconds: float, most: int | None) -> float:

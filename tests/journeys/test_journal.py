@@ -246,10 +246,9 @@ async def test_a_head_of_before_put_back_with_its_seal_is_seen_by_who_wrote_sinc
     for number in range(2):
         await kept(store, made(timestamp_us=START_US + number))
     with closing(apsw.Connection(str(path))) as connection:
-        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        head = _head(connection)
         await kept(store, made(timestamp_us=START_US + 2))
-        connection.execute("DELETE FROM journal WHERE seq > 2")
-        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+        _cut_back(connection, head)
     with pytest.raises(StoreUnavailable):
         await kept(store, made(timestamp_us=START_US + 9))
     await store.close()
@@ -260,12 +259,11 @@ async def test_a_cut_tail_is_seen_also_after_a_rollback(tmp_path: Path) -> None:
     store = opened(path)
     await kept(store, made())
     with closing(apsw.Connection(str(path))) as connection:
-        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        head = _head(connection)
         await kept(store, made(timestamp_us=START_US + 1))
         with pytest.raises(StoreUnavailable):
             await store._writer.run(_full)
-        connection.execute("DELETE FROM journal WHERE seq > 1")
-        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+        _cut_back(connection, head)
     with pytest.raises(StoreUnavailable):
         await kept(store, made(timestamp_us=START_US + 9))
     await store.close()
@@ -277,17 +275,27 @@ async def test_a_cut_tail_is_seen_also_by_whoever_did_not_get_the_lock(tmp_path:
     store = opened(path)
     await kept(store, made())
     with closing(apsw.Connection(str(path))) as connection:
-        head = connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+        head = _head(connection)
         await kept(store, made(timestamp_us=START_US + 1))
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="busy"):
             await kept(store, made(timestamp_us=START_US + 2))
-        connection.execute("DELETE FROM journal WHERE seq > 1")
-        connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
+        _cut_back(connection, head)
         connection.execute("COMMIT")
     with pytest.raises(StoreUnavailable):
         await kept(store, made(timestamp_us=START_US + 9))
     await store.close()
+
+
+def _head(connection: apsw.Connection) -> Any:
+    """Number, MAC and seal of the head."""
+    return connection.execute("SELECT seq, mac, seal FROM journal_ends WHERE which = 'head'").fetchall()[0]
+
+
+def _cut_back(connection: apsw.Connection, head: Any) -> None:
+    """Removes what came after that head, and puts it back with its seal."""
+    connection.execute("DELETE FROM journal WHERE seq > ?", head[:1])
+    connection.execute("UPDATE journal_ends SET (seq, mac, seal) = (?, ?, ?) WHERE which = 'head'", head)
 
 
 def _full(_: apsw.Connection) -> None:
