@@ -65,12 +65,14 @@ async def _generated(parts: Parts) -> dict[str, Any]:
 
 
 ISSUER, VALIDATOR = frozenset({"issuer"}), frozenset({"validator"})
+CALLER = ("GET", "/v1/caller")
 OPEN = Call(frozenset(), _nothing)
 CALLS: Mapping[Name, Call] = {
     ("POST", "/v1/passcodes"): Call(ISSUER, _issue, names_a_client=True),
     ("POST", "/v1/passcodes/validate"): Call(VALIDATOR, _genuine),
     ("POST", "/v1/passcodes/revoke"): Call(ISSUER | VALIDATOR, _genuine, names_a_client=True),
     ("POST", "/v1/contexts/seal"): Call(VALIDATOR | {"operator"}, _seal),
+    CALLER: Call(ISSUER | VALIDATOR | {"operator"}, _nothing),
     ("GET", "/generateOtp"): Call(ISSUER, _client, names_a_client=True),
     ("POST", "/generateOtp"): Call(ISSUER, _client, names_a_client=True),
     ("GET", "/validateOtp"): Call(VALIDATOR, _generated),
@@ -172,13 +174,15 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(parts: Parts) 
 
 
 def _with_routes(parts: Parts, routes: tuple[Route, ...]) -> Parts:
-    handlers = parts.service.handlers
+    return _serving(parts, (*routes, *service_routes(parts.service.handlers, routes)))
+
+
+def _serving(parts: Parts, routes: tuple[Route, ...]) -> Parts:
     authenticate = by_bearer_credential(CredentialFile(parts.credentials.path, parts.clock))
-    api = Api((*routes, *service_routes(handlers, routes)), authenticate, SilentObserver())
-    return replace(parts, service=replace(parts.service, api=api))
+    return replace(parts, service=replace(parts.service, api=Api(routes, authenticate, SilentObserver())))
 
 
-@pytest.mark.parametrize("name", sorted(name for name, call in CALLS.items() if call.roles), ids=" ".join)
+@pytest.mark.parametrize("name", sorted(name for name, call in CALLS.items() if call.roles and name != CALLER), ids=" ".join)
 @pytest.mark.parametrize("roles", [tuple(Role), ()], ids=["everybody's", "open"])
 async def test_control_a_route_that_is_opened_wider_is_caught(parts: Parts, name: Name, roles: tuple[Role, ...]) -> None:
     routes = passcode_routes(parts.service.handlers, with_seed_routes=True)
@@ -186,6 +190,11 @@ async def test_control_a_route_that_is_opened_wider_is_caught(parts: Parts, name
     found = await breaches(_with_routes(parts, widened))
     assert any(f"{name} answers" in each for each in found)
     assert any("the document says another thing" in each for each in found)
+
+
+async def test_control_a_route_of_every_role_that_is_opened_to_nobodies_is_caught(parts: Parts) -> None:
+    opened = tuple(replace(each, roles=()) if each.path == CALLER[1] else each for each in parts.service.api.routes)
+    assert f"{CALLER} answers garbage 200" in await breaches(_serving(parts, opened))
 
 
 async def test_control_a_route_that_nobody_thought_of_is_caught(parts: Parts) -> None:

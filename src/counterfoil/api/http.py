@@ -1,6 +1,6 @@
 """A request and an answer as values, the same for a server and for Lambda."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -47,6 +47,13 @@ class Response(msgspec.Struct, gc=False):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """What the rich library shows; a Struct's own would name every field."""
         return [("status", self.status)]
+
+
+class Interface(Protocol):
+    """Whatever answers requests: the api itself, or something in front of it."""
+
+    async def handle(self, request: Request) -> Response:
+        """The answer. It never raises."""
 
 
 def answer(status: int, value: msgspec.Struct) -> Response:

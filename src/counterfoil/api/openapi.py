@@ -15,6 +15,7 @@ _REF = "#/components/schemas/{name}"
 _REQUEST_ID = {"description": "Names this request in the service's log.", "schema": {"type": "string"}}
 _RETRY_AFTER = {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
 _SAYS_WHEN = (429, 503)
+_TAGS = {"/v1/caller": "service", "/v1/": "passcodes", "/dev/": "test mode"}
 
 
 def openapi_document(routes: Iterable[Route]) -> bytes:
@@ -121,9 +122,8 @@ def _general_problems(route: Route) -> tuple[ProblemKind, ...]:
 
 
 def _tag(route: Route) -> str:
-    if route.path.startswith("/v1/"):
-        return "passcodes"
-    return "reference sample" if route.roles else "service"
+    by_prefix = (tag for prefix, tag in _TAGS.items() if route.path.startswith(prefix))
+    return next(by_prefix, "reference sample" if route.roles else "service")
 
 
 def _operation_id(route: Route) -> str:

@@ -1,16 +1,16 @@
-"""Health, metrics and documentation: the routes of a server that are not about any one passcode."""
+"""Health, metrics, documentation and whose credential it is: the routes of a server that are not about any one passcode."""
 
 from counterfoil.api.docs_page import DocsPage
 from counterfoil.api.handlers import Call, Handler, Handlers
 from counterfoil.api.http import Response, answer, content
 from counterfoil.api.openapi import openapi_document
-from counterfoil.api.routes import ANYBODY, FAULTS, Route
+from counterfoil.api.routes import ANYBODY, EVERY_ROLE, FAULTS, Route
 from counterfoil.wire import messages as wire
+from counterfoil.wire.problems import CREDENTIALS_UNAVAILABLE
 
 
 def service_routes(handlers: Handlers, passcode_routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Health, metrics and documentation, open to anybody who reaches the port: they tell nothing of any passcode."""
-
+    """Open to anybody who reaches the port, all but one: they tell nothing of any passcode."""
     docs = DocsPage()
 
     async def healthz(_: Call) -> Response:
@@ -20,6 +20,9 @@ def service_routes(handlers: Handlers, passcode_routes: tuple[Route, ...]) -> tu
         await handlers.issuance.keys.sealing_key()
         await handlers.issuance.store.check_ready()
         return answer(200, wire.HealthAnswer("ok"))
+
+    async def caller(call: Call) -> Response:
+        return answer(200, wire.CallerAnswer(call.caller.name, call.caller.role))
 
     async def metrics(_: Call) -> Response:
         return content(*handlers.observer.exposition())
@@ -38,6 +41,16 @@ def service_routes(handlers: Handlers, passcode_routes: tuple[Route, ...]) -> tu
             "Whether store and keys would serve now",
             answer=wire.HealthAnswer,
             problems=FAULTS,
+        ),
+        Route(
+            "GET",
+            "/v1/caller",
+            EVERY_ROLE,
+            caller,
+            200,
+            "Whose credential this is",
+            answer=wire.CallerAnswer,
+            problems=(CREDENTIALS_UNAVAILABLE,),
         ),
         get("/metrics", metrics, "Metrics in Prometheus' text format", "text/plain"),
         get("/openapi.json", docs.openapi, "This interface as OpenAPI 3.1", "application/json"),

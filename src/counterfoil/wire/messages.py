@@ -19,6 +19,7 @@ from counterfoil.model.limits import (
     SEALED_CONTEXT_CHARS_MAX,
     SEALED_CONTEXT_LIFETIME_S_MAX,
 )
+from counterfoil.model.principal import Role
 from counterfoil.wire.strict_json import parsed_json, read_fast
 from counterfoil.wire.transaction_digest import digest_of_json, given_digest
 
@@ -161,6 +162,13 @@ class SeedInvalidated(Struct, frozen=True):
     """`invalidateOtp`'s answer."""
 
     message: str
+
+
+class CallerAnswer(Struct, frozen=True):
+    """Whose credential was sent."""
+
+    name: str
+    role: Role
 
 
 class HealthAnswer(Struct, frozen=True):
