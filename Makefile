@@ -27,7 +27,7 @@ evidence-check: .venv/ready  ## play 20 random seeds of the published simulation
 mutants: .venv/ready  ## change the code that holds the promises in every small way and see tests fail (an hour): docs/mutants.md
 	@$(BIN)/python -m tests.adversity.mutants
 
-engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK, the packages' linters
+engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK, the packages' linters, a browser and its rules
 	@PYTHON=$(PYTHON) scripts/engines
 
 demo-aws: .venv/ready engines  ## the demo's story against the AWS stack, on an emulator

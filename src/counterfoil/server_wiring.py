@@ -3,21 +3,43 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from counterfoil.api.app import Api
 from counterfoil.api.callers import by_bearer_credential
 from counterfoil.api.handlers import Handlers
+from counterfoil.api.http import Interface
 from counterfoil.api.observing import Observer, SilentObserver
-from counterfoil.api.routes import passcode_routes
+from counterfoil.api.routes import Route, passcode_routes
 from counterfoil.api.service_routes import service_routes
 from counterfoil.credentials.credential_file import CredentialFile
 from counterfoil.keys.open_keys import open_keys
+from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.credentials import Credentials
 from counterfoil.ports.keys import KeyProvider, OwnKeys
 from counterfoil.ports.store import Store
 from counterfoil.settings import Settings
 from counterfoil.wiring import assembled_handlers, key_settings, opened_store, system_now_us
+
+if TYPE_CHECKING:
+    # Only where the console is switched on: its templates need a library that not everybody has.
+    from counterfoil.console.app import Console
+
+CONSOLE_NEEDS = "needs Jinja2: pip install 'counterfoil[console]'"
+
+
+class Mode(Protocol):
+    """What may be put around a service: development's test mode. A service that `serve` runs has none."""
+
+    def around(self, handlers: Handlers) -> Handlers:
+        """The handlers that are served instead."""
+
+    def routes(self) -> tuple[Route, ...]:
+        """Routes beside the service's own."""
+
+    def furnish(self, console: "Console") -> None:
+        """What it adds to the console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +49,8 @@ class Service:
     api: Api
     handlers: Handlers
     store: Store
+    front: Interface
+    """What is asked: the api, or the console in front of it."""
 
 
 def assembled(
@@ -40,8 +64,9 @@ def assembled(
     now_us: NowUs = system_now_us,
     token_bytes: TokenBytes = secrets.token_bytes,
     observer: Observer | None = None,
+    mode: Mode | None = None,
 ) -> Service:
-    """The service over given parts: what embedding and tests use."""
+    """The service over given parts: what embedding and tests use. Raises Invalid for a console without its library."""
     handlers = assembled_handlers(
         store=store,
         keys=keys,
@@ -53,21 +78,42 @@ def assembled(
         token_bytes=token_bytes,
         observer=observer or SilentObserver(),
     )
-    routes = passcode_routes(handlers, with_seed_routes=settings.seed_routes)
+    if mode is not None:
+        handlers = mode.around(handlers)
+    routes = (*passcode_routes(handlers, with_seed_routes=settings.seed_routes), *(mode.routes() if mode else ()))
     api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
-    return Service(api, handlers, store)
+    return Service(api, handlers, store, _console(api, settings, mode) if settings.console else api)
 
 
-def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], None]) -> Service:
+def _console(api: Api, settings: Settings, mode: Mode | None) -> Interface:
+    """The console in front of the api, which it asks like anybody else."""
+    try:
+        from counterfoil.console.app import Console
+    except ModuleNotFoundError as missing:
+        raise Invalid("console", CONSOLE_NEEDS) from missing
+    console = Console(api, over_tls=bool(settings.tls_cert) or settings.tls_terminated_upstream)
+    if mode is not None:
+        mode.furnish(console)
+    return console
+
+
+def service(
+    settings: Settings,
+    *,
+    observer: Observer,
+    on_fatal: Callable[[], None],
+    now_us: NowUs = system_now_us,
+    mode: Mode | None = None,
+) -> Service:
     """The service that the settings describe. Raises StoreUnfit, KeysUnavailable, CredentialsUnavailable, Invalid.
 
     It makes no key and no credential: starting without them is a mistake that must be seen. Requests of one round of the loop
     share a look at the files of both, so it is for servers whose requests begin as `private_file.Watched` says.
     """
-    keys = open_keys(settings.keys_url, key_settings(settings, shares_looks=True), system_now_us)
-    credentials = CredentialFile(settings.credentials_path, system_now_us, shares_looks=True)
+    keys = open_keys(settings.keys_url, key_settings(settings, shares_looks=True), now_us)
+    credentials = CredentialFile(settings.credentials_path, now_us, shares_looks=True)
     credentials.records()
-    store = opened_store(settings, keys, on_fatal)
+    store = opened_store(settings, keys, on_fatal, now_us)
     return assembled(
         store=store,
         keys=keys.provider,
@@ -75,5 +121,7 @@ def service(settings: Settings, *, observer: Observer, on_fatal: Callable[[], No
         settings=settings,
         own_keys=keys.own_keys,
         issues_own_keys=keys.issues_own_keys,
+        now_us=now_us,
         observer=observer,
+        mode=mode,
     )

@@ -78,6 +78,8 @@ class Settings:
     """Live passcodes per client; 0 for no limit."""
     seed_routes: bool = False
     """Whether `generateOtp`, `validateOtp` and `invalidateOtp` are served."""
+    console: bool = False
+    """Whether the console is served, at `/console`. It needs Jinja2: `pip install 'counterfoil[console]'`."""
     store_waiting_max: int = 4096
     """Writes that may wait for the store before further ones are answered 503."""
     log_level: str = "INFO"

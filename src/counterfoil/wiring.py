@@ -60,13 +60,13 @@ def assembled_handlers(
     )
 
 
-def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], None]) -> Store:
+def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], None], now_us: NowUs = system_now_us) -> Store:
     """The store that the settings name, for these keys. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
     if settings.issue_limits() is not None and not keeps_limits(settings.store_url):
         raise Invalid("issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client")
     return open_store(
         settings.store_url,
-        now_us=system_now_us,
+        now_us=now_us,
         retention_s=settings.retention_s,
         journal_key=keys.journal_key,
         journal_retention_s=settings.journal_retention_s,

@@ -91,7 +91,7 @@ def _developing(folder: Path) -> Iterator[dict[str, str]]:
 
 def test_dev_keeps_its_data_and_changes_its_credentials(tmp_path: Path) -> None:
     with _developing(tmp_path / "dev") as first, Client(first["url"], first["issuer"]) as client_side:
-        assert set(first) == {"url", "issuer", "validator", "operator"}
+        assert set(first) == {"url", "issuer", "validator", "operator", "console"}
         issued = client_side.issue("1234", lifetime_s=600)
     with _developing(tmp_path / "dev") as second:
         assert second["issuer"] != first["issuer"]

@@ -5,8 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from counterfoil.api.app import Api
-from counterfoil.api.http import Request, Response, problem
+from counterfoil.api.http import Interface, Request, Response, problem
 from counterfoil.model.limits import BODY_BYTES_MAX
 from counterfoil.wire.problems import TOO_LARGE, ProblemKind
 
@@ -18,7 +17,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class AsgiShell:
     """One service as an ASGI application. The server gives up callers who are slow (see `bounded_http`)."""
 
-    def __init__(self, api: Api, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, api: Interface, close: Callable[[], Awaitable[None]]) -> None:
         self._api = api
         self._close = close
         # Unique across processes and restarts by its first part, within this process by its second.

@@ -9,7 +9,7 @@ import rich_click as click
 from counterfoil.version import __version__
 
 _COMMANDS = {
-    "dev": ("serving", "dev", "Run a development service on loopback, with all that it needs."),
+    "dev": ("developing", "dev", "Run a development service on loopback, with all that it needs."),
     "demo": ("demo", "demo", "Play honest and dishonest deliveries against a real service."),
     "serve": ("serving", "serve", "Run the service."),
     "issue": ("passcodes", "issue", "Issue a passcode for a transaction."),

@@ -20,8 +20,10 @@ from counterfoil.entrypoints.asgi import AsgiShell
 from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.invalid import Invalid
-from counterfoil.server_wiring import service
+from counterfoil.ports.ambient import NowUs
+from counterfoil.server_wiring import Mode, service
 from counterfoil.settings import Settings
+from counterfoil.wiring import system_now_us
 
 EXIT_STORE_FAILED = 70
 _BACKLOG = 2048
@@ -43,7 +45,9 @@ def refuse_clear_text(settings: Settings) -> None:
     )
 
 
-def serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
+def serve(
+    settings: Settings, on_ready: Callable[[str], None], *, now_us: NowUs = system_now_us, mode: Mode | None = None
+) -> int:
     """Serves until SIGTERM or SIGINT, and gives the exit status. `on_ready` gets the URL once requests are taken.
 
     Raises like `wiring.service`, and Invalid for an address that must not or cannot be listened on.
@@ -52,10 +56,10 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
     for name, path in (("tls_cert", settings.tls_cert), ("tls_key", settings.tls_key)):
         if path and not Path(path).is_file():
             raise Invalid(name, "names no file")
-    return asyncio.Runner(loop_factory=_loop_factory()).run(_serve(settings, on_ready))
+    return asyncio.Runner(loop_factory=_loop_factory()).run(_serve(settings, on_ready, now_us, mode))
 
 
-async def _serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
+async def _serve(settings: Settings, on_ready: Callable[[str], None], now_us: NowUs, mode: Mode | None) -> int:
     listener = _listener(settings)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -67,8 +71,8 @@ async def _serve(settings: Settings, on_ready: Callable[[str], None]) -> int:
         failed = True
         loop.call_soon_threadsafe(stop.set)
 
-    ready = service(settings, observer=PrometheusObserver(), on_fatal=on_fatal)
-    server = _Server(_configuration(AsgiShell(ready.api, ready.store.close), settings, _connections_max()))
+    ready = service(settings, observer=PrometheusObserver(), on_fatal=on_fatal, now_us=now_us, mode=mode)
+    server = _Server(_configuration(AsgiShell(ready.front, ready.store.close), settings, _connections_max()))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve([listener]))

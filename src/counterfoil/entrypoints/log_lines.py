@@ -9,6 +9,15 @@ from types import TracebackType
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+def log_to_stderr(level: str) -> None:
+    """Has this process log so, from this level on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # uvicorn tells its life at INFO; that it serves is said once, by us.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
 class LogLines(logging.Formatter):
     """A record as text. An exception's causes follow it, each told as discreetly."""
 

@@ -1,16 +1,27 @@
-"""What `dev` prints to be pasted: plain sh, curl and sed, in this order, any number of times."""
+"""What `dev` prints to be opened and to be pasted: plain sh, curl and sed, in this order, any number of times."""
+
+CONSOLE = """\
+Open this in a browser, within a quarter of an hour (it lets you in once): change, copy, delay and steal a payment.
+
+  {link}
+"""
+NO_CONSOLE = "The console {needs}\n"
 
 LINES = """\
 Counterfoil for DEVELOPMENT serves {url}
 {where} Limits are off. Not for production. Ctrl-C ends it.
 
+{console}
   issuer     {issuer}
   validator  {validator}
   operator   {operator}
 
 Read and try the interface: {url}/docs
+Test mode: POST {url}/dev/clock turns the clock; client ids such as refuse-expired force each refusal (docs/test-mode.md).
 
 Paste these into another terminal:
+
+export ISSUER={issuer} VALIDATOR={validator} OPERATOR={operator}
 
 # 1. The client application asks for a passcode (201)
 ISSUED=$(curl -s -w '  %{{http_code}}' -X POST {url}/v1/passcodes -H 'Authorization: Bearer {issuer}' -H 'Content-Type: application/json' \
