@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -113,6 +114,27 @@ def test_dev_starts_again_after_its_credential_was_revoked(tmp_path: Path) -> No
     CommandLine(tmp_path).succeed("credential", "revoke", "dev-issuer", "--data", str(tmp_path / "dev"))
     with _developing(tmp_path / "dev") as service, Client(service["url"], service["issuer"]) as client_side:
         client_side.issue("1234")
+
+
+_WITHOUT_JINJA2 = "import sys; sys.modules['jinja2'] = None; from counterfoil.entrypoints.cli import main; main()"
+
+
+def test_dev_without_the_consoles_library_goes_on_without_the_console(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _WITHOUT_JINJA2, "dev", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**clean_environment(), "PYTHONUNBUFFERED": "1"})
+    try:
+        assert process.stdout is not None
+        said = "".join(process.stdout.readline() for _ in range(6))
+        assert "The console needs Jinja2: pip install 'counterfoil[console]'" in said
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_serve_without_the_consoles_library_names_the_command(deployment: Deployment) -> None:
+    command = [sys.executable, "-c", _WITHOUT_JINJA2, "serve", "--console", "--port", "0", "--data", str(deployment.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=clean_environment())
+    assert (done.returncode, done.stderr) == (2, "counterfoil: console: needs Jinja2: pip install 'counterfoil[console]'\n")
 
 
 def test_a_validation_that_is_interrupted_does_not_say_refused(tmp_path: Path) -> None:

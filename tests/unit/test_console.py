@@ -3,12 +3,16 @@
 import logging
 import re
 import sys
+import tomllib
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
+from typing import Any
 
 import pytest
 
 from counterfoil.api.http import Interface, Request, Response
+from counterfoil.console import assets as assets_module
 from counterfoil.console import failed_logins, sessions
 from counterfoil.console.app import Console
 from counterfoil.console.assets import Assets
@@ -154,6 +158,12 @@ async def test_cookies_are_for_this_path_this_site_and_no_script(house: House, t
     safe = House(tmp_path / "tls", over_tls=True)
     response = await safe.visitor().get("/console/login")
     assert (header(response, "set-cookie") or "").endswith("; SameSite=Strict; Secure")
+
+
+@pytest.mark.parametrize("setting", [{"tls_terminated_upstream": True}, {"tls_cert": "cert.pem", "tls_key": "key.pem"}])
+async def test_the_settings_say_whether_cookies_need_tls(tmp_path: Path, setting: dict[str, Any]) -> None:
+    response = await Visitor(made_parts(tmp_path, console=True, **setting).service.front).get("/console/login")
+    assert (header(response, "set-cookie") or "").endswith("; Secure")
 
 
 async def test_a_planted_login_cookie_is_not_repeated(house: House) -> None:
@@ -406,6 +416,16 @@ def test_an_asset_changes_its_name_with_its_content() -> None:
     assert assets.path("tear-left.svg").encode() in response.body
     assert b"url(tear" not in response.body
     assert assets.response("/console/assets/console.css") is None
+
+
+def test_what_was_not_written_here_is_recorded_with_its_source_digest_and_licence() -> None:
+    folder = Path(assets_module.__file__).parent / "assets"
+    vendored = tomllib.loads((folder / "vendored.toml").read_text())
+    for name, record in vendored.items():
+        assert set(record) == {"from", "version", "sha256", "licence"}, name
+        assert sha256((folder / name).read_bytes()).hexdigest() == record["sha256"], name
+    ours = {"console.css", "console.js", "mark.svg", "tear-left.svg", "tear-right.svg", "vendored.toml"}
+    assert {each.name for each in folder.iterdir()} == {*ours, *vendored}
 
 
 # -- what is shown --
