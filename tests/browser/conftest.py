@@ -77,7 +77,7 @@ def browsing(profile: Path, *, scripts: bool = True) -> Iterator[Chrome]:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     driver = Chrome(options=options, service=ChromeService(chromedriver))
     try:
-        driver.implicitly_wait(5)
+        driver.implicitly_wait(10)
         yield driver
     finally:
         driver.quit()
@@ -121,7 +121,7 @@ def enter(driver: Chrome, selector: str | None = None) -> None:
 def _moving_on(driver: Chrome) -> Iterator[None]:
     left = driver.find_element("css selector", "html")
     yield
-    WebDriverWait(driver, 10).until(staleness_of(left))
+    WebDriverWait(driver, 30).until(staleness_of(left))
 
 
 def seen(driver: Chrome, selector: str) -> str:
