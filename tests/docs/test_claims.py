@@ -9,6 +9,7 @@ import pytest
 
 from counterfoil import Client
 from counterfoil.client import PasscodeRefused
+from counterfoil.console.cookies import PATH as CONSOLE
 from tests.support.doc_claims import Page, claims
 from tests.support.program import ROOT, Program
 from tests.support.service import developing
@@ -76,8 +77,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
                 validator.validate("shop-1", passcode)
         paths = json.loads(_read(f"{service['url']}/openapi.json"))["paths"]
         routes = frozenset((method.upper(), path) for path, methods in paths.items() for method in methods)
+        # Not the API's, and so not in its document.
+        assert "<h1>Log in</h1>" in _read(f"{service['url']}{CONSOLE}")
         exposition = _read(f"{service['url']}/metrics")
-    return Program(routes, frozenset(re.findall(r"^(?:# TYPE )?([a-z_]+)", exposition, re.MULTILINE)))
+    return Program(routes | {("GET", CONSOLE)}, frozenset(re.findall(r"^(?:# TYPE )?([a-z_]+)", exposition, re.MULTILINE)))
 
 
 def _read(url: str) -> str:

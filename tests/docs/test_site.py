@@ -12,19 +12,10 @@ pytestmark = pytest.mark.slow
 # As `make site` says it; where it goes is a test's own affair.
 BUILD = re.search(r"-m sphinx (.*) docs \$\(SITE\)", (ROOT / "Makefile").read_text())
 ORDER = (
-    *("index", "concepts", "integrate-client", "integrate-backend", "http", "install", "settings", "operations"),
-    *(
-        "security",
-        "evidence",
-        "mutants",
-        "performance",
-        "performance-analysis",
-        "formats",
-        "cost",
-        "lambda-start",
-        "decisions/index",
-        "faq",
-    ),
+    *("index", "concepts", "integrate-client", "integrate-backend", "http", "test-mode"),
+    *("install", "settings", "operations", "console"),
+    *("security", "evidence", "mutants", "performance", "performance-analysis"),
+    *("formats", "cost", "lambda-start", "decisions/index", "faq"),
 )
 
 
