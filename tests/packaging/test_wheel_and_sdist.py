@@ -15,7 +15,7 @@ import pytest
 from tests.packaging.conftest import BARE_ENVIRONMENT
 from tests.packaging.tools import PACKAGING, ROOT, said
 from tests.support.command_line import CommandLine
-from tests.support.service import Deployment
+from tests.support.service import Deployment, made_deployment
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +85,43 @@ def test_the_wheel_holds_code_and_its_data_and_no_test(wheel: Path) -> None:
     assert not [name for name in names if "test" in name or name.endswith((".pyc", ".db", ".credential"))]
     assert "counterfoil/py.typed" in names
     assert "counterfoil/examples/card-payment.json" in names
+
+
+def test_the_wheel_holds_the_console_with_its_templates_and_assets(wheel: Path) -> None:
+    source = ROOT / "src"
+    paths = [path for path in (source / "counterfoil" / "console").rglob("*") if path.is_file()]
+    here = {str(path.relative_to(source)): path.read_bytes() for path in paths if "__pycache__" not in path.parts}
+    archive = zipfile.ZipFile(wheel)
+    assert {name: archive.read(name) for name in archive.namelist() if name.startswith("counterfoil/console/")} == here
+    # What is vendored comes with the list that says where it is from.
+    assert {Path(name).suffix for name in here} == {".py", ".html", ".css", ".js", ".svg", ".toml"}
+
+
+def test_the_wheel_asks_for_the_consoles_library_as_an_extra_alone(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    wanted = [line for line in archive.read(name).decode().splitlines() if line.lower().startswith("requires-dist: jinja2")]
+    assert [line.partition(";")[2].strip() for line in wanted] == ["extra == 'console'"]
+
+
+def test_the_wheel_serves_the_console_with_its_extra_and_names_it_without(installed: Path, tmp_path: Path) -> None:
+    deployment = made_deployment(tmp_path / "data")
+    command = (str(installed / "bin" / "counterfoil"),)
+    without = CommandLine(tmp_path, command=command).run("serve", "--console", "--port", "0", "--data", str(deployment.folder))
+    assert (without.status, without.err) == (2, "counterfoil: console: needs Jinja2: pip install 'counterfoil[console]'\n")
+
+    lock = tmp_path / "console.lock"
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
+    lock.write_text("\n".join(entry for entry in entries if entry.startswith(("jinja2==", "markupsafe=="))))
+    extra = tmp_path / "extra"
+    install = (str(installed / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+    said(*install, "--require-hashes", "--requirement", str(lock), "--target", str(extra), cwd=tmp_path)
+    with deployment.serving("--console", command=command, PYTHONPATH=str(extra)) as running:
+        page = httpx2.get(running.url + "/console/login")
+        assert (page.status_code, "<h1>Log in</h1>" in page.text) == (200, True)
+        assets = re.findall(r'(?:href|src)="(/console/assets/[^"]+)"', page.text)
+        assert {path.rpartition(".")[2] for path in assets} == {"css", "js", "svg"}
+        assert [httpx2.get(running.url + path).status_code for path in assets] == [200] * len(assets)
 
 
 @pytest.fixture(scope="module")
