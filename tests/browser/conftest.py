@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.contract.engines import unless_missing
-from tests.support.service import COUNTERFOIL, clean_environment
+from tests.support.service import developing as service_of_dev
 
 AXE = Path(__file__).parents[2] / ".engines" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 _FLAGS = (
@@ -45,15 +44,8 @@ class Development:
 @contextmanager
 def developing() -> Iterator[Development]:
     """One, on a free port; it ends with the block."""
-    command = [*COUNTERFOIL, "dev", "--port", "0", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment())
-    try:
-        assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        yield Development(said["url"], said["operator"], said["console"])
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with service_of_dev(Path.cwd()) as made:
+        yield Development(made["url"], made["operator"], made["console"])
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +70,10 @@ def browsing(profile: Path, *, scripts: bool = True) -> Iterator[Chrome]:
     driver = Chrome(options=options, service=ChromeService(chromedriver))
     try:
         driver.implicitly_wait(10)
+        # It begins with a page of its own, which asks and complains too, for as long as it is left there.
+        driver.get("about:blank")
+        requested(driver)
+        complaints(driver)
         yield driver
     finally:
         driver.quit()
