@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -117,7 +119,17 @@ def enter(driver: Chrome, selector: str | None = None) -> None:
 def _moving_on(driver: Chrome) -> Iterator[None]:
     left = driver.find_element("css selector", "html")
     yield
-    WebDriverWait(driver, 30).until(staleness_of(left))
+    WebDriverWait(driver, 30).until(lambda _: _is_gone(driver, left))
+
+
+def _is_gone(driver: Chrome, element: WebElement) -> bool:
+    try:
+        return bool(staleness_of(element)(driver))
+    except WebDriverException as midway:
+        # Asked at the moment at which one page takes another's place, the driver knows no name for what it sees.
+        if "does not belong to the document" not in str(midway.msg):
+            raise
+        return False
 
 
 def seen(driver: Chrome, selector: str) -> str:
