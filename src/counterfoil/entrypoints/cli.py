@@ -6,6 +6,7 @@ from typing import Any
 
 import rich_click as click
 
+from counterfoil.entrypoints import click_version
 from counterfoil.version import __version__
 
 _COMMANDS = {
@@ -81,6 +82,7 @@ def group(ctx: click.Context) -> None:
 
 def main() -> None:
     """Runs the command line and exits with its status. Only a command that says so ends with 0 or 1."""
+    click_version.tell()
     try:
         status = group.main(prog_name="counterfoil", standalone_mode=False)
     except Exception as error:
