@@ -20,6 +20,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from counterfoil.aws_call_counts import AWS_CALLS, THROTTLING
+
 R = TypeVar("R")
 
 CONNECT_TIMEOUT_S = 1.0
@@ -33,17 +35,6 @@ _PAUSE_S = 0.05
 _THROTTLED_PAUSE_S = 0.25
 _THREADS = 32
 WAITING_MAX_DEFAULT = 1024
-
-_THROTTLING = frozenset(
-    {
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottledException",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 
 
 class AwsUnavailable(Exception):
@@ -75,12 +66,13 @@ class _AnswerCutOff(HTTPClientError):  # type: ignore[misc]  # the SDK has no ty
     fmt = "the answer was cut off"
 
 
-def whole_answers_only(client: Any) -> Any:
-    """The client; from now on it raises a BotoCoreError for an answer that is not all there.
+def watched_client(client: Any) -> Any:
+    """The client; from now on its calls are counted, and it raises a BotoCoreError for an answer that is not all there.
 
     The SDK takes a success whose body was cut off for an empty one: an item that is there would read as none, and a genuine
     passcode be refused. No JSON object that is cut off is JSON, so reading it tells, also where the cut took the length away.
     """
+    AWS_CALLS.count(client)
     client.meta.events.register("before-parse", _check_whole, unique_id="counterfoil-whole-answers")
     return client
 
@@ -104,23 +96,23 @@ class AwsCalls:
     """Runs blocking SDK calls for coroutines. Bounded: beyond `waiting_max` calls under way the next one is refused."""
 
     def __init__(self, *, waiting_max: int = WAITING_MAX_DEFAULT, deadline_s: float = DEADLINE_S, tries: int = TRIES) -> None:
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
         self._deadline_s = deadline_s
         self._tries = tries
-        self._under_way = 0
+        self.under_way = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="counterfoil-aws")
 
     async def run(self, call: Callable[[], R]) -> R:
         """The call's answer; it may be made twice. Raises AwsUnavailable; ClientError when the request itself is at fault."""
-        if self._under_way >= self._waiting_max:
+        if self.under_way >= self.waiting_max:
             raise AwsUnavailable("too many calls are waiting", throttled=True)
-        self._under_way += 1
+        self.under_way += 1
         try:
             deadline_s = time.monotonic() + self._deadline_s
             of_request_s = request_deadline_s.get()
             return await self._asked(call, deadline_s if of_request_s is None else min(deadline_s, of_request_s))
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     async def _asked(self, call: Callable[[], R], deadline_s: float) -> R:
         left = self._tries
@@ -148,7 +140,7 @@ class AwsCalls:
             raise AwsUnavailable("no answer in time") from cause
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code in _THROTTLING:
+            if code in THROTTLING:
                 raise AwsUnavailable(f"throttled: {code}", throttled=True) from error
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
                 raise AwsUnavailable(f"failed: {code}") from error

@@ -132,7 +132,7 @@ class House:
         seen = {
             "log": _taken(self._log),
             "JSON log": _taken(self._json_log),
-            "metrics": self._observer.exposition()[1],
+            "metrics": (await self._observer.exposition())[1],
             "repr of the request": b"" if spoilt in _SHOWN else repr(request).encode(),
             "repr of the answer": repr(response).encode(),
         }

@@ -468,7 +468,7 @@ def test_an_answer_is_what_the_gateway_takes() -> None:
 # -- what is printed --
 
 
-def test_a_request_is_one_line_that_cloudwatch_turns_into_metrics() -> None:
+async def test_a_request_is_one_line_that_cloudwatch_turns_into_metrics() -> None:
     out = io.StringIO()
     observer = MetricLines("test", out)
     observer.refused(Reason.EXPIRED)
@@ -485,7 +485,7 @@ def test_a_request_is_one_line_that_cloudwatch_turns_into_metrics() -> None:
         assert all(isinstance(first[name], str) for name in directive["Dimensions"][0])
     assert len(second["_aws"]["CloudWatchMetrics"]) == 1
     assert "reason" not in second
-    assert observer.exposition()[1] == b""
+    assert (await observer.exposition())[1] == b""
 
 
 def test_a_record_is_one_json_line_and_an_exception_says_where_and_never_what(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,18 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from counterfoil.entrypoints import prometheus
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.verdict import Reason
+from counterfoil.wire import problems
+from counterfoil.wire.problems import ProblemKind
 
 # Sums of these are exact, in whatever order they are added.
 EXACT_S = [number / 4096 for number in (0, 1, 2, 3, 5, 11, 40, 300, 4096, 30_000)]
+FAULTS = (
+    problems.INTERNAL_ERROR,
+    problems.STORE_UNAVAILABLE,
+    problems.KEYS_UNAVAILABLE,
+    problems.CREDENTIALS_UNAVAILABLE,
+    problems.CLOCK_DISAGREES,
+)
 
 
 class _LibrarysOwn:
@@ -29,6 +38,10 @@ class _LibrarysOwn:
         self._refusals = Counter("counterfoil_refusals", "Passcodes refused.", ("reason",), registry=self.registry)
         for reason in Reason:
             self._refusals.labels(reason.value)
+        says = "Requests that a fault of the service ended."
+        self._faults = Counter("counterfoil_faults", says, ("code",), registry=self.registry)
+        for kind in FAULTS:
+            self._faults.labels(kind.code)
 
     def answered(self, route: str, status: int, duration_s: float) -> None:
         self._requests.labels(route, str(status)).inc()
@@ -37,15 +50,18 @@ class _LibrarysOwn:
     def refused(self, reason: Reason) -> None:
         self._refusals.labels(reason.value).inc()
 
+    def faulted(self, kind: ProblemKind) -> None:
+        self._faults.labels(kind.code).inc()
+
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1795410340.5)
 
 
-def test_the_exposition_is_the_librarys_to_the_letter() -> None:
+async def test_the_exposition_is_the_librarys_to_the_letter() -> None:
     ours, librarys = PrometheusObserver(), _LibrarysOwn()
-    assert ours.exposition()[1] == generate_latest(librarys.registry)
+    assert (await ours.exposition())[1] == generate_latest(librarys.registry)
     for observer in (ours, librarys):
         for number, duration_s in enumerate(EXACT_S * 3):
             observer.answered("/v1/passcodes", (201, 429)[number % 2], duration_s)
@@ -53,13 +69,24 @@ def test_the_exposition_is_the_librarys_to_the_letter() -> None:
             observer.answered("other", 404, bound_s)
         for reason in list(Reason)[:3]:
             observer.refused(reason)
-    assert ours.exposition()[1] == generate_latest(librarys.registry)
+        observer.faulted(problems.STORE_UNAVAILABLE)
+    assert (await ours.exposition())[1] == generate_latest(librarys.registry)
 
 
 @pytest.mark.parametrize("more_s", [-1e-9, 0.0, 1e-9])
-def test_a_bound_belongs_to_its_bucket(more_s: float) -> None:
+async def test_a_bound_belongs_to_its_bucket(more_s: float) -> None:
     ours, librarys = PrometheusObserver(), _LibrarysOwn()
     for observer in (ours, librarys):
         for bound_s in prometheus._BUCKETS_S:
             observer.answered("other", 404, bound_s + more_s)
-    assert ours.exposition()[1] == generate_latest(librarys.registry)
+    assert (await ours.exposition())[1] == generate_latest(librarys.registry)
+
+
+def test_every_fault_that_the_interface_answers_with_is_counted() -> None:
+    """One that is not known here would raise in the request, instead of its answer."""
+    answered = [kind for kind in vars(problems).values() if isinstance(kind, ProblemKind) and kind.status >= 500]
+    assert sorted(kind.code for kind in answered) == sorted(kind.code for kind in FAULTS)
+    observer = PrometheusObserver()
+    for kind in answered:
+        observer.faulted(kind)
+    assert set(observer._faults.values()) == {1}

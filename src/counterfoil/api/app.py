@@ -52,16 +52,17 @@ class Api:
             response = problem(kind, request.request_id, str(error))
         except StoreUnavailable as fault:
             wait = str(fault.retry_after_s).encode()
-            response = _fault(kinds.STORE_UNAVAILABLE, request, fault, wait)
+            response = self._fault(kinds.STORE_UNAVAILABLE, request, fault, wait)
         except KeysUnavailable as fault:
-            response = _fault(kinds.KEYS_UNAVAILABLE, request, fault)
+            response = self._fault(kinds.KEYS_UNAVAILABLE, request, fault)
         except CredentialsUnavailable as fault:
-            response = _fault(kinds.CREDENTIALS_UNAVAILABLE, request, fault)
+            response = self._fault(kinds.CREDENTIALS_UNAVAILABLE, request, fault)
         except ClockDisagrees as fault:
-            response = _fault(kinds.CLOCK_DISAGREES, request, fault)
+            response = self._fault(kinds.CLOCK_DISAGREES, request, fault)
         except Exception:
             # The last resort (ASVS 5.0, 16.5.4): nothing was accepted, and the caller is told that nothing is known.
             _log.exception("request %s met an unforeseen error", request.request_id)
+            self._observer.faulted(kinds.INTERNAL_ERROR)
             response = problem(kinds.INTERNAL_ERROR, request.request_id)
         path = request.path if request.path in self._methods else "other"
         self._observer.answered(path, response.status, perf_counter() - started_s)
@@ -93,11 +94,11 @@ class Api:
         allow = ", ".join(sorted(methods)).encode()
         return problem(kinds.METHOD_NOT_ALLOWED, request.request_id, more=((b"allow", allow),))
 
+    def _fault(self, kind: ProblemKind, request: Request, fault: Exception, wait: bytes = b"1") -> Response:
+        _log.warning("request %s: %s: %s", request.request_id, kind.code, fault)
+        self._observer.faulted(kind)
+        return problem(kind, request.request_id, more=((b"retry-after", wait),))
+
 
 def _is_json(content_type: bytes) -> bool:
     return content_type == b"application/json" or _CONTENT_TYPE.fullmatch(content_type) is not None
-
-
-def _fault(kind: ProblemKind, request: Request, fault: Exception, wait: bytes = b"1") -> Response:
-    _log.warning("request %s: %s: %s", request.request_id, kind.code, fault)
-    return problem(kind, request.request_id, more=((b"retry-after", wait),))

@@ -25,7 +25,7 @@ def service_routes(handlers: Handlers, passcode_routes: tuple[Route, ...]) -> tu
         return answer(200, wire.CallerAnswer(call.caller.name, call.caller.role))
 
     async def metrics(_: Call) -> Response:
-        return content(*handlers.observer.exposition())
+        return content(*await handlers.observer.exposition())
 
     def get(path: str, handler: Handler, summary: str, content_type: str) -> Route:
         return Route("GET", path, ANYBODY, handler, 200, summary, content_type=content_type)

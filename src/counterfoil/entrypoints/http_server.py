@@ -71,7 +71,9 @@ async def _serve(settings: Settings, on_ready: Callable[[str], None], now_us: No
         failed = True
         loop.call_soon_threadsafe(stop.set)
 
-    ready = service(settings, observer=PrometheusObserver(), on_fatal=on_fatal, now_us=now_us, mode=mode)
+    observer = PrometheusObserver()
+    ready = service(settings, observer=observer, on_fatal=on_fatal, now_us=now_us, mode=mode)
+    observer.watch(ready.store, ready.handlers.issuance.keys, now_us)
     server = _Server(_configuration(AsgiShell(ready.front, ready.store.close), settings, _connections_max()))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

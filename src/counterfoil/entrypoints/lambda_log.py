@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from counterfoil.entrypoints.log_lines import frames
 from counterfoil.model.verdict import Reason
+from counterfoil.wire.problems import ProblemKind
 
 NAMESPACE = "Counterfoil"
 
@@ -60,7 +61,10 @@ class MetricLines:
     def refused(self, reason: Reason) -> None:
         self._reason = reason
 
-    def exposition(self) -> tuple[bytes, bytes]:
+    def faulted(self, kind: ProblemKind) -> None:
+        """Nothing: a fault is in the log, and its status in the line of its request."""
+
+    async def exposition(self) -> tuple[bytes, bytes]:
         return b"text/plain; charset=utf-8", b""
 
 

@@ -1,4 +1,4 @@
-"""Counts for `/metrics`, shown by prometheus-client. Its labels are routes, statuses and reasons; never a client id."""
+"""Counts for `/metrics`, shown by prometheus-client. Its labels are routes, statuses, reasons and codes; never a client id."""
 
 import time
 from bisect import bisect_left
@@ -9,9 +9,22 @@ from itertools import accumulate
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
+from counterfoil.entrypoints.prometheus_parts import Parts
 from counterfoil.model.verdict import Reason
+from counterfoil.ports.ambient import NowUs
+from counterfoil.ports.keys import KeyProvider
+from counterfoil.ports.store import Store
+from counterfoil.wire import problems as kinds
+from counterfoil.wire.problems import ProblemKind
 
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_FAULTS = (
+    kinds.INTERNAL_ERROR,
+    kinds.STORE_UNAVAILABLE,
+    kinds.KEYS_UNAVAILABLE,
+    kinds.CREDENTIALS_UNAVAILABLE,
+    kinds.CLOCK_DISAGREES,
+)
 _BUCKET_NAMES = (*map(str, _BUCKETS_S), "+Inf")
 
 
@@ -32,9 +45,17 @@ class PrometheusObserver:
     def __init__(self) -> None:
         self._answers: defaultdict[tuple[str, int], _Answers] = defaultdict(_Answers)
         self._refusals = {reason.value: 0 for reason in Reason}
+        # From the start, like the refusals: the first one of a kind would be no increase of a series that was not there.
+        self._faults = {kind.code: 0 for kind in _FAULTS}
         self._since_s = time.time()
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        self._parts: Parts | None = None
+
+    def watch(self, store: Store, keys: KeyProvider, now_us: NowUs) -> None:
+        """Has `/metrics` tell of this process, its store and its keys too, as far as they tell of themselves. Once."""
+        self._parts = Parts(store, keys, now_us)
+        self._registry.register(self._parts)
 
     def answered(self, route: str, status: int, duration_s: float) -> None:
         answers = self._answers[route, status]
@@ -44,7 +65,12 @@ class PrometheusObserver:
     def refused(self, reason: Reason) -> None:
         self._refusals[reason.value] += 1
 
-    def exposition(self) -> tuple[bytes, bytes]:
+    def faulted(self, kind: ProblemKind) -> None:
+        self._faults[kind.code] += 1
+
+    async def exposition(self) -> tuple[bytes, bytes]:
+        if self._parts is not None:
+            await self._parts.look()
         return CONTENT_TYPE_LATEST.encode(), generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -60,6 +86,10 @@ class PrometheusObserver:
         for reason, number in self._refusals.items():
             refusals.add_metric((reason,), float(number), self._since_s)
         yield refusals
+        faults = CounterMetricFamily("counterfoil_faults", "Requests that a fault of the service ended.", labels=("code",))
+        for code, number in self._faults.items():
+            faults.add_metric((code,), float(number), self._since_s)
+        yield faults
 
 
 def _durations(by_route: dict[str, list[_Answers]]) -> Metric:

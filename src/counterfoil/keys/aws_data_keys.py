@@ -61,6 +61,10 @@ class KmsDataKeys:
         self._unwrapped: dict[bytes, tuple[DataKey, int]] = {}
         self._shared = _Shared()
 
+    def primary_created_at_us(self) -> int | None:
+        """As this process last saw it in the table."""
+        return None if self._primary is None else self._primary.created_at_us
+
     async def sealing_key(self) -> DataKey:
         primary = self._primary
         while primary is None or not self._is_fresh(primary):

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import AwsCalls, AwsUnavailable, whole_answers_only
+from counterfoil.aws_calls import AwsCalls, AwsUnavailable, watched_client
 from counterfoil.ports.keys import KeysUnavailable
 
 PARTITION_KEY = "pk"
@@ -16,7 +16,7 @@ class KeyTable:
     """One table. Every verb may raise KeysUnavailable."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
-        self._dynamodb = whole_answers_only(dynamodb)
+        self._dynamodb = watched_client(dynamodb)
         self._table = table
         self._calls = AwsCalls()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import AwsCalls, AwsUnavailable, whole_answers_only
+from counterfoil.aws_calls import AwsCalls, AwsUnavailable, watched_client
 from counterfoil.model.limits import DATA_KEY_BYTES
 from counterfoil.ports.keys import KeysUnavailable, OwnKey
 
@@ -32,7 +32,7 @@ class ManagedKey:
     """The two calls of KMS that are made."""
 
     def __init__(self, kms: Any, deployment: KmsDeployment) -> None:
-        self._kms = whole_answers_only(kms)
+        self._kms = watched_client(kms)
         self._deployment = deployment
         self._calls = AwsCalls()
 

@@ -78,6 +78,11 @@ class KeysetFile:
         except PrivateFileProblem as cause:
             raise KeysUnavailable(str(cause)) from cause
 
+    def primary_created_at_us(self) -> int | None:
+        """As the file says it. Raises KeysUnavailable."""
+        keyset = self.keyset()
+        return next(record.created_at_us for record in keyset.records if record.key_id == keyset.primary_id)
+
     async def sealing_key(self) -> DataKey:
         return self.keyset().primary
 

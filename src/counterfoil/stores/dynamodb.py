@@ -21,12 +21,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable, whole_answers_only
+from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable, watched_client
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.measured import StoreMeasures
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 
 _journal = logging.getLogger("counterfoil.journal")
@@ -65,7 +66,7 @@ class DynamoDbStore:
         tries: int = TRIES,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
-        self._client = whole_answers_only(client)
+        self._client = watched_client(client)
         self._table = table
         self._now_us = now_us
         self._retention_us = retention_s * MICROSECONDS_PER_S
@@ -124,6 +125,10 @@ class DynamoDbStore:
     async def check_ready(self) -> None:
         # A read of a key that no counterfoil has: it needs the table and the right to it, and changes nothing.
         await self._asked(self._client.get_item, Key={PARTITION_KEY: {"B": b"ready?"}}, ConsistentRead=True)
+
+    def measures(self) -> StoreMeasures:
+        """What `ports.measured` has of a store that others keep: its calls under way."""
+        return StoreMeasures(lambda: self._calls.under_way, self._calls.waiting_max)
 
     async def close(self) -> None:
         self._calls.close()

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import apsw
 
+from counterfoil.model.distribution import Distribution
+from counterfoil.ports.measured import Commits
 from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores.sqlite_file import LOCK_WAIT_S
 
@@ -43,6 +45,8 @@ _CHECKPOINT_PAGES = 1000
 _INSISTENT_CHECKPOINT_PAGES = 20 * _CHECKPOINT_PAGES
 _INSISTING_S = 0.1
 _INSISTING_EVERY_S = 10.0
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, _BATCH_MAX)
+_DURATIONS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class _Turn(Enum):
@@ -84,7 +88,8 @@ class GroupCommit:
         on_fatal: Callable[[], None],
     ) -> None:
         self._connection = connection
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
+        self.commits = Commits(Distribution(_SIZES), Distribution(_DURATIONS_S), Distribution(_DURATIONS_S))
         self._after_begin = after_begin
         self._before_commit = before_commit
         self._on_rollback = on_rollback
@@ -101,6 +106,7 @@ class GroupCommit:
         self._more_to_do = False
         self._has_begun = False
         self._wal_pages = 0
+        self._is_synced = False
         self._insist_again_at_s = 0.0
         connection.set_wal_hook(self._note_wal_pages)
         self._thread = Thread(target=self._work, name="counterfoil-commit", daemon=True)
@@ -115,7 +121,7 @@ class GroupCommit:
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             self.check_alive()
-            if len(self._waiting) >= self._waiting_max:
+            if len(self._waiting) >= self.waiting_max:
                 raise StoreUnavailable("too many writes are waiting")
             self._waiting.append((step, future))
             is_first = self._turn is _Turn.IDLE
@@ -125,6 +131,10 @@ class GroupCommit:
             # Not at once: what else is ready in this round of the loop shares the transaction.
             loop.call_soon(self._start)
         return future
+
+    def waiting(self) -> int:
+        """How many steps wait for a transaction now."""
+        return len(self._waiting)
 
     def check_alive(self) -> None:
         """Raises StoreUnavailable when a write would not be taken now."""
@@ -258,7 +268,7 @@ class GroupCommit:
             if results is None:
                 self._begin(LOCK_WAIT_S)
                 results = self._written(batch.waiting)
-            self._connection.execute("COMMIT")
+            self._commit(len(batch.waiting))
         except BaseException:
             self._more_to_do = False
             # Where none was begun, what is remembered of the last transaction still holds.
@@ -270,6 +280,15 @@ class GroupCommit:
         finally:
             self._has_begun = False
         return results
+
+    def _commit(self, steps: int) -> None:
+        self._is_synced = False
+        since_s = time.perf_counter()
+        self._connection.execute("COMMIT")
+        # Where nothing was changed there was nothing to sync; and nobody waits for housekeeping.
+        if steps and self._is_synced:
+            self.commits.duration_s.add(time.perf_counter() - since_s)
+            self.commits.writes.add(steps)
 
     def _pass_turn(self) -> None:
         with self._lock:
@@ -287,6 +306,7 @@ class GroupCommit:
 
     def _note_wal_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
+        self._is_synced = True
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:
@@ -300,12 +320,15 @@ class GroupCommit:
         self._wal_pages = 0
         # Others wait meanwhile: who holds the WAL open for long must not stop them at every commit.
         self._wait_for_lock_s(_INSISTING_S if insist else 0)
+        since_s = time.perf_counter()
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART if insist else apsw.SQLITE_CHECKPOINT_PASSIVE)
         except PASSING:
             _log.info("a checkpoint is put off")
         except apsw.Error as cause:
             self.fail(cause)
+        else:
+            self.commits.checkpoint_duration_s.add(time.perf_counter() - since_s)
 
 
 def _unavailable(message: str, cause: BaseException) -> StoreUnavailable:

@@ -23,10 +23,12 @@ from counterfoil.model.limits import (
 )
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.measured import Contents, StoreMeasures
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
 from counterfoil.stores.sqlite_accounts import SqliteAccounts
-from counterfoil.stores.sqlite_broom import SqliteBroom
+from counterfoil.stores.sqlite_broom import SqliteBroom, kept_us
+from counterfoil.stores.sqlite_contents import looked_into
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, open_durable, open_reader
 from counterfoil.stores.sqlite_journal import SqliteJournal, prepare
 
@@ -86,6 +88,7 @@ class SqliteStore:
         """Opens or creates the file. Raises StoreUnfit when it must not be used as it is."""
         self._path = path
         self._now_us = now_us
+        self._retention_s = retention_s
         self._journal_kept_us = journal_retention_s * MICROSECONDS_PER_S
         self._broom = SqliteBroom(retention_s) if broom else None
         self._accounts = SqliteAccounts()
@@ -144,10 +147,23 @@ class SqliteStore:
         # An empty step goes the whole way: queue, lock, commit.
         await self._writer.run(lambda _: None)
 
+    def measures(self) -> StoreMeasures:
+        """What `ports.measured` has of a store."""
+        writer = self._writer
+        return StoreMeasures(writer.waiting, writer.waiting_max, writer.commits, self._look)
+
     async def close(self) -> None:
         self._writer.close()
         for connection in (*self._all_readers, self._writer_connection):
             connection.close()
+
+    def _look(self) -> Contents:
+        return looked_into(
+            self._path,
+            self._now_us(),
+            counterfoils_kept_us=kept_us(self._retention_s),
+            journal_kept_us=self._journal_kept_us,
+        )
 
     def _insert(
         self, connection: apsw.Connection, counterfoil: Counterfoil, limits: IssueLimits | None

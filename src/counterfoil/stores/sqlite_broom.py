@@ -15,6 +15,14 @@ _OLDEST = "SELECT min(timestamp_us) FROM counterfoils"
 _UNKNOWN = -1
 
 
+def kept_us(retention_s: int) -> int:
+    """How long after its timestamp a row is removed.
+
+    Rows go by their timestamp alone; the longest lifetime is added so that none goes before its retention ends.
+    """
+    return (retention_s + LIFETIME_S_MAX) * MICROSECONDS_PER_S
+
+
 class SqliteBroom:
     """Sweeps one file, within the transactions of the connection that writes it.
 
@@ -22,8 +30,7 @@ class SqliteBroom:
     """
 
     def __init__(self, retention_s: int) -> None:
-        # Rows go by their timestamp alone; the longest lifetime is added so that none goes before its retention ends.
-        self._kept_us = (retention_s + LIFETIME_S_MAX) * MICROSECONDS_PER_S
+        self._kept_us = kept_us(retention_s)
         self._oldest_us = _UNKNOWN
 
     def look_again(self) -> None:
