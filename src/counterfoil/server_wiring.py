@@ -20,6 +20,8 @@ from counterfoil.ports.credentials import Credentials
 from counterfoil.ports.keys import KeyProvider, OwnKeys
 from counterfoil.ports.store import Store
 from counterfoil.settings import Settings
+from counterfoil.telemetry.access_log import AccessLog
+from counterfoil.telemetry.answers import RouteNames
 from counterfoil.wiring import assembled_handlers, key_settings, opened_store, system_now_us
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Service:
     handlers: Handlers
     store: Store
     front: Interface
-    """What is asked: the api, or the console in front of it."""
+    """What is asked: the api, or the console in front of it, and what is laid around them to see requests by."""
 
 
 def assembled(
@@ -82,7 +84,14 @@ def assembled(
         handlers = mode.around(handlers)
     routes = (*passcode_routes(handlers, with_seed_routes=settings.seed_routes), *(mode.routes() if mode else ()))
     api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
-    return Service(api, handlers, store, _console(api, settings, mode) if settings.console else api)
+    front = _console(api, settings, mode) if settings.console else api
+    return Service(api, handlers, store, _seen(front, api, settings))
+
+
+def _seen(front: Interface, api: Api, settings: Settings) -> Interface:
+    """The interface with what is switched on around it; the interface itself, when nothing is."""
+    names = RouteNames((route.path for route in api.routes), with_console=settings.console)
+    return AccessLog(front, names) if settings.access_log else front
 
 
 def _console(api: Api, settings: Settings, mode: Mode | None) -> Interface:

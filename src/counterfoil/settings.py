@@ -84,6 +84,10 @@ class Settings:
     """Writes that may wait for the store before further ones are answered 503."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR. No level logs a secret."""
+    log_format: str = "auto"
+    """How `serve` logs to stderr: `json`, one object a line; `text`; or `auto`: text on a terminal, JSON elsewhere."""
+    access_log: bool = False
+    """Whether the log has a line for each request, at INFO: method, route, status, duration, and why it was refused."""
 
     @property
     def store_url(self) -> str:
@@ -137,6 +141,7 @@ class Settings:
             "key_reuse_max": self.key_reuse_max >= 1,
             "store_waiting_max": self.store_waiting_max >= 1,
             "log_level": self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"),
+            "log_format": self.log_format in ("auto", "json", "text"),
             "tls_cert and tls_key": bool(self.tls_cert) == bool(self.tls_key),
         }
         for name, holds in rules.items():
@@ -164,6 +169,7 @@ _RULES = {
     "key_reuse_max": "must be at least 1",
     "store_waiting_max": "must be at least 1",
     "log_level": "must be DEBUG, INFO, WARNING or ERROR",
+    "log_format": "must be auto, json or text",
     "tls_cert and tls_key": "must be given together",
 }
 

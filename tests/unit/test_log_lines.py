@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 
 import pytest
 
@@ -60,6 +61,18 @@ def test_a_message_of_several_lines_is_one_and_asyncios_words_of_an_error_are_le
     assert lines.format(ours).endswith("counterfoil: one | two")
     theirs = logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved\nfuture: KeyError('canary')", None, None)
     assert lines.format(theirs).endswith("asyncio: never retrieved")
+
+
+def test_a_line_has_its_time_with_the_zone_and_the_span_that_it_belongs_to() -> None:
+    record = logging.LogRecord("counterfoil", logging.INFO, "", 0, "done", None, None)
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d INFO counterfoil: done$", LogLines().format(record))
+    record.trace_id, record.span_id = "0af7", "b7ad"
+    assert LogLines().format(record).endswith("counterfoil: done trace_id=0af7 span_id=b7ad")
+
+
+def test_a_message_that_does_not_fit_its_values_is_said_without_them() -> None:
+    record = logging.LogRecord("counterfoil", logging.INFO, "", 0, "%d", (CANARY,), None)
+    assert LogLines().format(record).endswith("counterfoil: a message that could not be put together")
 
 
 def test_an_error_that_is_its_own_cause_is_told_once() -> None:

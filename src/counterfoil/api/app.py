@@ -61,7 +61,7 @@ class Api:
             response = self._fault(kinds.CLOCK_DISAGREES, request, fault)
         except Exception:
             # The last resort (ASVS 5.0, 16.5.4): nothing was accepted, and the caller is told that nothing is known.
-            _log.exception("request %s met an unforeseen error", request.request_id)
+            _log.exception("request %s met an unforeseen error", request.request_id, extra={"request_id": request.request_id})
             self._observer.faulted(kinds.INTERNAL_ERROR)
             response = problem(kinds.INTERNAL_ERROR, request.request_id)
         path = request.path if request.path in self._methods else "other"
@@ -95,7 +95,8 @@ class Api:
         return problem(kinds.METHOD_NOT_ALLOWED, request.request_id, more=((b"allow", allow),))
 
     def _fault(self, kind: ProblemKind, request: Request, fault: Exception, wait: bytes = b"1") -> Response:
-        _log.warning("request %s: %s: %s", request.request_id, kind.code, fault)
+        named = {"request_id": request.request_id, "code": kind.code}
+        _log.warning("request %s: %s: %s", request.request_id, kind.code, fault, extra=named)
         self._observer.faulted(kind)
         return problem(kind, request.request_id, more=((b"retry-after", wait),))
 

@@ -67,7 +67,8 @@ class Console:
             return reason.response
         except Exception:
             # As in the api room: told apart from every answer that means something, and logged without its words.
-            _log.exception("request %s met an unforeseen error in the console", request.request_id)
+            named = {"request_id": request.request_id}
+            _log.exception("request %s met an unforeseen error in the console", request.request_id, extra=named)
             return self._problem(500, "Something unforeseen went wrong", f"The log knows it as {request.request_id}.")
 
     async def _answered(self, request: Request) -> Response:

@@ -99,7 +99,9 @@ class Login:
             return self._page(request, 503, _UNCHECKED)
         if isinstance(caller, str):
             self._failed.count()
-            _log.warning("request %s: a login to the console was refused: %s", request.request_id, caller)
+            _log.warning(
+                "request %s: a login to the console was refused: %s", request.request_id, caller, extra=_named(request)
+            )
             return self._page(request, 401, caller)
         return self._let_in(caller, credential, request)
 
@@ -107,12 +109,13 @@ class Login:
         admission = self._once.spend(once)
         caller = None if admission is None else await _operator(calls, admission.credential)
         if admission is None or not isinstance(caller, Caller):
-            _log.warning("request %s: a login link of the console was refused: spent, too old or unknown", request.request_id)
+            told = "request %s: a login link of the console was refused: spent, too old or unknown"
+            _log.warning(told, request.request_id, extra=_named(request))
             return self._page(request, 401, "This link is spent or too old. Log in with the operator's credential.")
         return self._let_in(caller, admission.credential, request, admission.leads_to)
 
     def _let_in(self, caller: Caller, credential: str, request: Request, leads_to: str = "/") -> Response:
-        _log.info("request %s: %s logged in to the console", request.request_id, caller.name)
+        _log.info("request %s: %s logged in to the console", request.request_id, caller.name, extra=_named(request))
         # Always a new id: one that somebody else has planted must not become a session's.
         session_id = self._sessions.begin(credential)
         return see_other(PATH + leads_to, set_cookie(SESSION_COOKIE, session_id, over_tls=self._over_tls))
@@ -125,6 +128,11 @@ class Login:
         body = self._templates.rendered("login.html", **values)
         wait = ((b"retry-after", str(wait_s).encode()),) if wait_s else ()
         return page(body, status, (*set_cookie(LOGIN_COOKIE, visitor, over_tls=self._over_tls), *wait))
+
+
+def _named(request: Request) -> dict[str, str]:
+    """What a line of the log has beside its message."""
+    return {"request_id": request.request_id}
 
 
 _UNCHECKED = "The credentials cannot be checked just now. Try again in a moment."

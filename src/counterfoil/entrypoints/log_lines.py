@@ -4,53 +4,57 @@ An error that nobody foresaw may quote what was sent: a key that was missed, a t
 """
 
 import logging
+from collections.abc import Iterator
+from datetime import datetime
 from types import TracebackType
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
-def log_to_stderr(level: str) -> None:
-    """Has this process log so, from this level on."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    # uvicorn tells its life at INFO; that it serves is said once, by us.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+_SPAN_IDS = ("trace_id", "span_id")
 
 
 class LogLines(logging.Formatter):
-    """A record as text. An exception's causes follow it, each told as discreetly."""
+    """A record as text, for people. An exception's causes follow it, each told as discreetly."""
 
     def __init__(self) -> None:
         super().__init__(_FORMAT)
 
-    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's own name
-        """The exception under way, without its words."""
-        assert isinstance(ei, tuple)
-        return "\n".join(told(ei[1]))
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's own name
+        """The time as it is here, with its zone."""
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
-        # Another handler may have left its own text of the exception in the record.
-        record.exc_text = None
-        return super().format(record)
+        record.message = message_of(record)
+        record.asctime = self.formatTime(record)
+        error = record.exc_info[1] if record.exc_info else None
+        return "\n".join([self.formatMessage(record) + _ids(record), *told(error)])
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The message on one line; asyncio's second one shows an error with its words."""
-        first, *more = record.message.splitlines() or [""]
-        record.message = first if record.name == "asyncio" else " | ".join([first, *more])
-        return super().formatMessage(record)
+
+def message_of(record: logging.LogRecord) -> str:
+    """The record's message on one line; asyncio's second one shows an error with its words."""
+    try:
+        first, *more = record.getMessage().splitlines() or [""]
+    except Exception:
+        # Its values do not fit its text. Python would show both, on several lines.
+        return "a message that could not be put together"
+    return first if record.name == "asyncio" else " | ".join([first, *more])
 
 
 def told(error: BaseException | None) -> list[str]:
     """Lines for an exception and what led to it."""
     lines: list[str] = []
+    for each in and_its_causes(error):
+        lines.append(f"{type(each).__name__}, from")
+        lines += [f"  {frame}" for frame in frames(each.__traceback__)]
+    return lines
+
+
+def and_its_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and what led to it, the last first; each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        lines.append(f"{type(error).__name__}, from")
-        lines += [f"  {frame}" for frame in frames(error.__traceback__)]
+        yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return lines
 
 
 def frames(trace: TracebackType | None) -> list[str]:
@@ -61,3 +65,8 @@ def frames(trace: TracebackType | None) -> list[str]:
         found.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
     return found
+
+
+def _ids(record: logging.LogRecord) -> str:
+    """Which span it belongs to, where there is one."""
+    return "".join(f" {name}={value}" for name in _SPAN_IDS if (value := getattr(record, name, None)))

@@ -16,7 +16,7 @@ from counterfoil.dev_mode.mode import DevMode
 from counterfoil.entrypoints.commands.dev_lines import CONSOLE, LINES, NO_CONSOLE
 from counterfoil.entrypoints.commands.options import as_json, show_json
 from counterfoil.entrypoints.http_server import serve as serve_http
-from counterfoil.entrypoints.log_lines import log_to_stderr
+from counterfoil.entrypoints.server_log import log_to_stderr
 from counterfoil.keys.keyset_file import KeysetEditor
 from counterfoil.model.principal import Role
 from counterfoil.server_wiring import CONSOLE_NEEDS
@@ -48,8 +48,9 @@ def dev(port: int, data: Path | None, as_json: bool) -> None:
             outstanding_max=0,
             console=find_spec("jinja2") is not None,
             log_level="WARNING",
+            log_format="text",
         ).checked()
-        log_to_stderr(settings.log_level)
+        log_to_stderr(settings.log_level, settings.log_format)
         made = _fresh_credentials(folder)
         mode = DevMode(made, system_now_us)
 

@@ -1,5 +1,6 @@
 """`serve`: the service in this process. It makes nothing that it needs by itself."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import rich_click as click
 
 from counterfoil.entrypoints.commands.options import as_json, say, settings_from, show_json, with_settings
 from counterfoil.entrypoints.http_server import serve as serve_http
-from counterfoil.entrypoints.log_lines import log_to_stderr
+from counterfoil.entrypoints.server_log import log_to_stderr
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -28,11 +31,13 @@ def serve(config: Path | None, data: Path | None, as_json: bool, **overrides: st
     Example: counterfoil serve --data my-counterfoil --port 8080
     """
     settings = settings_from(config, data, **overrides)
-    log_to_stderr(settings.log_level)
+    form = log_to_stderr(settings.log_level, settings.log_format)
 
     def ready(url: str) -> None:
         if as_json:
             show_json({"url": url})
+        elif form == "json":
+            _log.info("Counterfoil serves %s", url)
         else:
             say(f"Counterfoil serves {url}")
 
