@@ -31,9 +31,11 @@ _LEFT_OUT = (
     "entrypoints/exits.py",
     "entrypoints/health.py",
     "entrypoints/http_server.py",
+    "entrypoints/json_lines.py",
     "entrypoints/manual_page.py",
     "entrypoints/prometheus.py",
     "entrypoints/prometheus_parts.py",
+    "entrypoints/server_log.py",
     "keys/keyset_file.py",
     "private_file.py",
     "py.typed",
@@ -48,6 +50,8 @@ _LEFT_OUT = (
     "stores/sqlite_contents.py",
     "stores/sqlite_file.py",
     "stores/sqlite_journal.py",
+    "stores/watched_commit.py",
+    "telemetry",
     "__main__.py",
 )
 

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     # Only where the console is switched on: its templates need a library that not everybody has.
     from counterfoil.console.app import Console
 
+    # Only where tracing is switched on, likewise.
+    from counterfoil.telemetry.tracing import Tracing
+
 CONSOLE_NEEDS = "needs Jinja2: pip install 'counterfoil[console]'"
+TRACING_NEEDS = "needs OpenTelemetry: pip install 'counterfoil[otel]'"
 
 
 class Mode(Protocol):
@@ -46,13 +50,21 @@ class Mode(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service ready to be served: its interface, what is behind it, and the store that is to be closed after it."""
+    """A service ready to be served: its interface, what is behind it, and its parts, for those who close or measure them."""
 
     api: Api
     handlers: Handlers
     store: Store
+    keys: KeyProvider
     front: Interface
     """What is asked: the api, or the console in front of it, and what is laid around them to see requests by."""
+    tracing: "Tracing | None" = None
+
+    async def close(self) -> None:
+        """Lets go of the store, then of the last spans. For the end, when no request is under way."""
+        await self.store.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def assembled(
@@ -67,14 +79,15 @@ def assembled(
     token_bytes: TokenBytes = secrets.token_bytes,
     observer: Observer | None = None,
     mode: Mode | None = None,
+    tracing: "Tracing | None" = None,
 ) -> Service:
     """The service over given parts: what embedding and tests use. Raises Invalid for a console without its library."""
     handlers = assembled_handlers(
-        store=store,
-        keys=keys,
+        store=tracing.store(store, settings) if tracing else store,
+        keys=tracing.keys(keys) if tracing else keys,
         credentials=credentials,
         settings=settings,
-        own_keys=own_keys,
+        own_keys=tracing.own_keys(own_keys) if tracing else own_keys,
         issues_own_keys=issues_own_keys,
         now_us=now_us,
         token_bytes=token_bytes,
@@ -85,13 +98,16 @@ def assembled(
     routes = (*passcode_routes(handlers, with_seed_routes=settings.seed_routes), *(mode.routes() if mode else ()))
     api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
     front = _console(api, settings, mode) if settings.console else api
-    return Service(api, handlers, store, _seen(front, api, settings))
+    return Service(api, handlers, store, keys, _seen(front, api, settings, tracing), tracing)
 
 
-def _seen(front: Interface, api: Api, settings: Settings) -> Interface:
+def _seen(front: Interface, api: Api, settings: Settings, tracing: "Tracing | None") -> Interface:
     """The interface with what is switched on around it; the interface itself, when nothing is."""
     names = RouteNames((route.path for route in api.routes), with_console=settings.console)
-    return AccessLog(front, names) if settings.access_log else front
+    if settings.access_log:
+        front = AccessLog(front, names)
+    # Outermost, so that the other's lines have the ids of its spans.
+    return tracing.interface(front, names, settings) if tracing else front
 
 
 def _console(api: Api, settings: Settings, mode: Mode | None) -> Interface:
@@ -119,10 +135,11 @@ def service(
     It makes no key and no credential: starting without them is a mistake that must be seen. Requests of one round of the loop
     share a look at the files of both, so it is for servers whose requests begin as `private_file.Watched` says.
     """
+    tracing = _tracing() if settings.tracing else None
     keys = open_keys(settings.keys_url, key_settings(settings, shares_looks=True), now_us)
     credentials = CredentialFile(settings.credentials_path, now_us, shares_looks=True)
     credentials.records()
-    store = opened_store(settings, keys, on_fatal, now_us)
+    store = opened_store(settings, keys, on_fatal, now_us, tracing.commits() if tracing else None)
     return assembled(
         store=store,
         keys=keys.provider,
@@ -133,4 +150,15 @@ def service(
         now_us=now_us,
         observer=observer,
         mode=mode,
+        tracing=tracing,
     )
+
+
+def _tracing() -> "Tracing":
+    """Tracing as the environment's `OTEL_…` variables say."""
+    try:
+        from counterfoil.telemetry.export import exporting_provider
+        from counterfoil.telemetry.tracing import Tracing
+    except ModuleNotFoundError as missing:
+        raise Invalid("tracing", TRACING_NEEDS) from missing
+    return Tracing.of(*exporting_provider())

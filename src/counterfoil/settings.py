@@ -88,6 +88,8 @@ class Settings:
     """How `serve` logs to stderr: `json`, one object a line; `text`; or `auto`: text on a terminal, JSON elsewhere."""
     access_log: bool = False
     """Whether the log has a line for each request, at INFO: method, route, status, duration, and why it was refused."""
+    tracing: bool = False
+    """Whether `serve` makes traces and hands them on as `OTEL_…` variables say. It needs `pip install 'counterfoil[otel]'`."""
 
     @property
     def store_url(self) -> str:

@@ -13,6 +13,7 @@ from counterfoil.keys.open_keys import KeySettings, OpenedKeys
 from counterfoil.model.canonical import encoded_service_context
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.commit_watch import CommitWatch
 from counterfoil.ports.credentials import Credentials
 from counterfoil.ports.keys import KeyProvider, OwnKeys
 from counterfoil.ports.store import Store
@@ -60,7 +61,13 @@ def assembled_handlers(
     )
 
 
-def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], None], now_us: NowUs = system_now_us) -> Store:
+def opened_store(
+    settings: Settings,
+    keys: OpenedKeys,
+    on_fatal: Callable[[], None],
+    now_us: NowUs = system_now_us,
+    commit_watch: CommitWatch | None = None,
+) -> Store:
     """The store that the settings name, for these keys. Raises StoreUnfit, and Invalid for limits that it cannot keep."""
     if settings.issue_limits() is not None and not keeps_limits(settings.store_url):
         raise Invalid("issue_rate_per_s and outstanding_max", "must be 0 with this store, which keeps no limits per client")
@@ -73,6 +80,7 @@ def opened_store(settings: Settings, keys: OpenedKeys, on_fatal: Callable[[], No
         epoch=keys.epoch,
         waiting_max=settings.store_waiting_max,
         on_fatal=on_fatal,
+        commit_watch=commit_watch,
     )
 
 

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from counterfoil.ports.store import Store
-from tests.contract.engines import ENGINES, ON_DYNAMODB_LOCAL, ON_THE_EMULATOR, Engine, available
+from tests.contract.engines import ENGINES, ON_DYNAMODB_LOCAL, ON_THE_EMULATOR, TRACED, Engine, available
 from tests.support.clock import Clock
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+@pytest.fixture(params=(*ENGINES, TRACED), ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
     engine = available(request.param)
     if engine.name == "dynamodb":

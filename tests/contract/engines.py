@@ -14,6 +14,7 @@ from infra.emulation.emulator import Emulator
 
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
+from counterfoil.settings import Settings
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
@@ -26,6 +27,7 @@ from tests.support.broken_stores import (
     SqliteReadsThenWrites,
 )
 from tests.support.journal import JOURNAL_KEY
+from tests.support.tracing import recorder
 
 PATIENCE_S = 240
 """How long a thousand calls at once may take: an emulator on a busy machine answers less than a hundred a second."""
@@ -125,6 +127,24 @@ ENGINES = (
     _dynamodb("dynamodb", ON_THE_EMULATOR, emulator.missing),
     *([_dynamodb("dynamodb-local", ON_DYNAMODB_LOCAL, dynamodb_local.missing)] if dynamodb_local.is_wanted() else []),
 )
+
+
+def _traced(folder: Path, now_us: NowUs, retention_s: int, broom: bool) -> Store:
+    recorded = recorder()
+    url = f"sqlite:{folder / 'counterfoil.db'}"
+    store = SqliteStore(
+        folder / "counterfoil.db",
+        now_us,
+        retention_s=retention_s,
+        broom=broom,
+        journal_key=JOURNAL_KEY,
+        commit_watch=recorded.tracing.commits(),
+    )
+    return recorded.tracing.store(store, Settings(store=url))
+
+
+TRACED = Engine("sqlite, traced", _traced)
+"""The same contract through spans around each verb; no campaign has a use for it."""
 
 
 def available(engine: Engine) -> Engine:

@@ -15,6 +15,7 @@ from counterfoil.ports.store import Store
 from counterfoil.server_wiring import Service, assembled
 from counterfoil.settings import Settings
 from counterfoil.stores.memory import MemoryStore
+from counterfoil.telemetry.tracing import Tracing
 from tests.support.clock import Clock
 
 _UNLIMITED: dict[str, Any] = {"issue_rate_per_s": 0.0, "outstanding_max": 0, "seed_routes": True}
@@ -53,7 +54,7 @@ class Parts:
         if body is not None or raw is not None:
             sent.setdefault(b"content-type", b"application/json")
         content = raw if raw is not None else b"" if body is None else msgspec.json.encode(body)
-        return await self.service.api.handle(Request(method, path, query.encode(), sent, content, "req_test"))
+        return await self.service.front.handle(Request(method, path, query.encode(), sent, content, "req_test"))
 
     async def issue(self, **body: Any) -> dict[str, Any]:
         """A passcode for client 1234, as the issuer; the decoded answer."""
@@ -68,7 +69,9 @@ class Parts:
         return await self.ask("POST", "/v1/passcodes/validate", asked, role="validator", key=key)
 
 
-def made_parts(folder: Path, *, store: Store | None = None, clock: Clock | None = None, **settings: Any) -> Parts:
+def made_parts(
+    folder: Path, *, store: Store | None = None, clock: Clock | None = None, tracing: Tracing | None = None, **settings: Any
+) -> Parts:
     """A service over the given store (memory by default) with one credential of each role; limits are off by default."""
     clock = clock or Clock()
     KeysetEditor(folder / "keyset.json", clock, secrets.token_bytes).new()
@@ -78,10 +81,12 @@ def made_parts(folder: Path, *, store: Store | None = None, clock: Clock | None 
         "validator": credentials.create("the-validator", Role.VALIDATOR),
         "operator": credentials.create("the-operator", Role.OPERATOR),
     }
-    return reopened_parts(folder, kept, store=store or MemoryStore(clock), clock=clock, **settings)
+    return reopened_parts(folder, kept, store=store or MemoryStore(clock), clock=clock, tracing=tracing, **settings)
 
 
-def reopened_parts(folder: Path, kept: dict[str, str], *, store: Store, clock: Clock, **settings: Any) -> Parts:
+def reopened_parts(
+    folder: Path, kept: dict[str, str], *, store: Store, clock: Clock, tracing: Tracing | None = None, **settings: Any
+) -> Parts:
     """A service over the keyset and credentials that are in the folder already; `kept` are the credentials' secrets."""
     keyset = KeysetEditor(folder / "keyset.json", clock, secrets.token_bytes)
     credentials = CredentialEditor(folder / "credentials.json", clock, secrets.token_bytes)
@@ -91,6 +96,7 @@ def reopened_parts(folder: Path, kept: dict[str, str], *, store: Store, clock: C
         credentials=CredentialFile(credentials.path, clock),
         settings=Settings(data=folder, **{**_UNLIMITED, **settings}).checked(),
         now_us=clock,
+        tracing=tracing,
     )
     return Parts(folder, clock, store, service, keyset, credentials, kept)
 

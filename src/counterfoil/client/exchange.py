@@ -18,6 +18,7 @@ from counterfoil.client.errors import (
     ServiceUnavailable,
     VerdictUnknown,
 )
+from counterfoil.client.trace_context import trace_headers
 from counterfoil.model.identifiers import checked_redemption_id
 from counterfoil.model.invalid import Invalid
 from counterfoil.wire.messages import AcceptedAnswer, IssuedAnswer, SealedContextAnswer
@@ -74,8 +75,8 @@ class Exchange(Generic[A]):
     client_id: str = ""
 
     def headers(self) -> dict[str, str]:
-        """Those that belong to the question."""
-        headers = {"content-type": "application/json"}
+        """Those that belong to the question, and to the trace that it is asked in."""
+        headers = {"content-type": "application/json", **trace_headers()}
         return headers if self.redemption_id is None else {**headers, "idempotency-key": self.redemption_id}
 
     def result(self, answer: Answer) -> A:

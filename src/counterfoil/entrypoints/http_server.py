@@ -73,8 +73,10 @@ async def _serve(settings: Settings, on_ready: Callable[[str], None], now_us: No
 
     observer = PrometheusObserver()
     ready = service(settings, observer=observer, on_fatal=on_fatal, now_us=now_us, mode=mode)
-    observer.watch(ready.store, ready.handlers.issuance.keys, now_us)
-    server = _Server(_configuration(AsgiShell(ready.front, ready.store.close), settings, _connections_max()))
+    observer.watch(ready.store, ready.keys, now_us)
+    if ready.tracing is not None:
+        ready.tracing.name_spans_in_log()
+    server = _Server(_configuration(AsgiShell(ready.front, ready.close), settings, _connections_max()))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve([listener]))

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import JournalKey
 from counterfoil.ports.ambient import NowUs
+from counterfoil.ports.commit_watch import CommitWatch
 from counterfoil.ports.store import Store
 
 
@@ -20,6 +21,7 @@ def open_store(
     epoch: int,
     waiting_max: int,
     on_fatal: Callable[[], None],
+    commit_watch: CommitWatch | None = None,
 ) -> Store:
     """The store that `url` names: `sqlite:PATH`, `dynamodb://TABLE[?region=…]` or `memory:`. Raises StoreUnfit, Invalid."""
     # Each engine is imported when chosen: another one's users need not have it.
@@ -41,6 +43,7 @@ def open_store(
             epoch=epoch,
             waiting_max=waiting_max,
             on_fatal=on_fatal,
+            commit_watch=commit_watch,
         )
     if urlsplit(url).scheme == "dynamodb":
         return _dynamodb_store(url, now_us, retention_s, waiting_max)

@@ -7,6 +7,7 @@ in the same transaction.
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
@@ -23,6 +24,7 @@ from counterfoil.model.limits import (
 )
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
+from counterfoil.ports.commit_watch import CommitWatch
 from counterfoil.ports.measured import Contents, StoreMeasures
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
@@ -31,6 +33,7 @@ from counterfoil.stores.sqlite_broom import SqliteBroom, kept_us
 from counterfoil.stores.sqlite_contents import looked_into
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, open_durable, open_reader
 from counterfoil.stores.sqlite_journal import SqliteJournal, prepare
+from counterfoil.stores.watched_commit import WatchedCommit
 
 WAITING_MAX_DEFAULT = 4096
 # The broom takes more per transaction than was put in, so it keeps up; and never so many that a commit is felt.
@@ -84,6 +87,7 @@ class SqliteStore:
         broom: bool = True,
         on_fatal: Callable[[], None] = _ignore,
         token_bytes: TokenBytes = secrets.token_bytes,
+        commit_watch: CommitWatch | None = None,
     ) -> None:
         """Opens or creates the file. Raises StoreUnfit when it must not be used as it is."""
         self._path = path
@@ -106,7 +110,9 @@ class SqliteStore:
         self._readers_lock = Lock()
         # This thread is most often the one that serves: later, there might be no file descriptor left for it.
         self._reader()
-        self._writer = GroupCommit(
+        # The same class as ever where nobody watches: being watched costs something at every step.
+        commit = GroupCommit if commit_watch is None else partial(WatchedCommit, commit_watch)
+        self._writer = commit(
             writer,
             waiting_max=waiting_max,
             after_begin=self._begin_transaction,
