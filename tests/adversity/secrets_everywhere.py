@@ -1,4 +1,7 @@
-"""Secrets on error paths: every route spoilt in every way and every port failing; nothing that was secret is seen anywhere."""
+"""Secrets on error paths: every route spoilt in every way and every port failing; nothing that was secret is seen anywhere.
+
+The service is one that tells all it can: its log at DEBUG in each form, a line for each request, and traces.
+"""
 
 import asyncio
 import base64
@@ -6,26 +9,32 @@ import io
 import itertools
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
+
+from opentelemetry.trace import Span, Tracer
 
 from counterfoil.api.http import Request
 from counterfoil.credentials.credential_file import CredentialFile
+from counterfoil.entrypoints.json_lines import JsonLogLines
 from counterfoil.entrypoints.lambda_log import JsonLines
 from counterfoil.entrypoints.log_lines import LogLines
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.keys.keyset_file import KeysetFile
 from counterfoil.server_wiring import assembled
 from counterfoil.settings import Settings
+from counterfoil.telemetry import ports
 from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.error_paths import FAULTS, SPOILT, Asked
 from tests.support.canaries import leaks, spellings
 from tests.support.parts import decoded, made_parts
+from tests.support.tracing import recorder
 
 CALLERS = ("issuer", "validator", "operator")
 # Who puts a secret into a path or a method has it in the repr of the request, which nobody prints.
@@ -69,18 +78,21 @@ class _Port:
 class House:
     """A service over ports that can fail, and everything that can be seen of it."""
 
-    def __init__(self, folder: Path, log: io.StringIO, json_log: io.StringIO, chatter: str | None) -> None:
+    def __init__(self, folder: Path, logs: Mapping[str, io.StringIO], chatter: str | None) -> None:
         self.parts = made_parts(folder)
         self.ports = {
             "store": _Port(self.parts.store),
             "keys": _Port(KeysetFile(self.parts.keyset.path)),
             "credentials": _Port(CredentialFile(self.parts.credentials.path, self.parts.clock)),
         }
-        self._log, self._json_log, self._chatter = log, json_log, chatter
+        self._logs, self._chatter = logs, chatter
+        self._recorded = recorder()
         self._observer = PrometheusObserver()
-        settings = Settings(data=folder, issue_rate_per_s=0, outstanding_max=0, seed_routes=True).checked()
+        settings = Settings(data=folder, issue_rate_per_s=0, outstanding_max=0, seed_routes=True, access_log=True).checked()
         ports: dict[str, Any] = dict(self.ports)
-        self._api = assembled(**ports, settings=settings, now_us=self.parts.clock, observer=self._observer).api
+        tracing = self._recorded.tracing
+        made = assembled(**ports, settings=settings, now_us=self.parts.clock, observer=self._observer, tracing=tracing)
+        self._front = made.front
         self._standing = {f"{role} credential": secret.encode() for role, secret in self.parts.secrets.items()}
         self._standing["data key"] = self.parts.keyset.read().primary.material
 
@@ -123,15 +135,15 @@ class House:
             port, fault = FAULTS[failing]
             self.ports[port].fault = fault(canary)
         request = Request(asked.method, asked.path, asked.query.encode(), asked.headers, asked.content(), f"req_{case}")
-        response = await self._api.handle(request)
+        response = await self._front.handle(request)
         for each in self.ports.values():
             each.fault = None
         if self._chatter is not None:
             spelt = spellings(canary.encode())[self._chatter]
             logging.getLogger("chatter").debug("%s", spelt.decode("utf-8", "surrogateescape"))
         seen = {
-            "log": _taken(self._log),
-            "JSON log": _taken(self._json_log),
+            **{name: _taken(log) for name, log in self._logs.items()},
+            "spans": self._recorded.taken(),
             "metrics": (await self._observer.exposition())[1],
             "repr of the request": b"" if spoilt in _SHOWN else repr(request).encode(),
             "repr of the answer": repr(response).encode(),
@@ -154,14 +166,15 @@ def _taken(log: io.StringIO) -> bytes:
 
 
 @contextmanager
-def _logged(formatter: logging.Formatter) -> Iterator[tuple[io.StringIO, io.StringIO]]:
-    """Everything that is logged at DEBUG, as a server prints it and as a function does."""
-    logs = (io.StringIO(), io.StringIO())
+def _logged(formatter: logging.Formatter) -> Iterator[Mapping[str, io.StringIO]]:
+    """Everything that is logged at DEBUG, as a server prints it in either form and as a function does."""
+    forms = {"log": formatter, "JSON log": JsonLogLines(), "function's log": JsonLines()}
+    logs = {name: io.StringIO() for name in forms}
     root = logging.getLogger()
     before = (root.level, root.handlers[:])
     handlers: list[logging.Handler] = []
-    for log, each in zip(logs, (formatter, JsonLines()), strict=True):
-        handler = logging.StreamHandler(log)
+    for name, each in forms.items():
+        handler = logging.StreamHandler(logs[name])
         handler.setFormatter(each)
         handlers.append(handler)
     root.handlers[:] = handlers
@@ -180,7 +193,7 @@ def _walked(
 
     async def walk() -> None:
         with TemporaryDirectory() as folder, _logged(formatter()) as logs:
-            house = House(Path(folder), *logs, chatter)
+            house = House(Path(folder), logs, chatter)
             for case in range(first, last):
                 status, found = await house.walk(case)
                 figures.counts[f"answered {status}"] += 1
@@ -199,15 +212,26 @@ def _with_words() -> int:
     return _walked(_FIRST_FAULT, len(ERROR_PATHS), formatter=logging.Formatter).counts["failures"]
 
 
+def _spans_with_words() -> int:
+    """What the library writes into a span when it is left alone: an exception's words, and where they came from."""
+    with patch.object(ports, "span_of", _span_of_the_library):
+        return _walked(_FIRST_FAULT, len(ERROR_PATHS)).counts["failures"]
+
+
+def _span_of_the_library(tracer: Tracer, name: str, *_: Any, **__: Any) -> AbstractContextManager[Span]:
+    return tracer.start_as_current_span(name)
+
+
 SECRETS = Campaign(
     name="secrets",
     claim="On no error path of the interface is a passcode, a credential, a key, a context or a transaction seen in a log at"
-    " DEBUG, a problem, a metric or a repr, in any spelling",
+    " DEBUG, a span, a problem, a metric or a repr, in any spelling",
     unit="error paths",
     sizes=Sizes(full=20 * len(ERROR_PATHS), ci=2 * len(ERROR_PATHS), laptop=len(ERROR_PATHS)),
     run=_walked,
     controls={
         **{f"prints it as {name}": partial(_prints, name) for name in spellings(b"canary")},
         "tracebacks with their words": _with_words,
+        "spans with an error's words": _spans_with_words,
     },
 )

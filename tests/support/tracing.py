@@ -38,6 +38,12 @@ class Recorder:
         """Everything that is in any of them, as text."""
         return json.dumps([json.loads(span.to_json()) for span in self.spans], ensure_ascii=False).encode()
 
+    def taken(self) -> bytes:
+        """The same; it is forgotten then."""
+        shown = self.shown()
+        self.exporter.clear()
+        return shown
+
 
 def recorder(sampler: Sampler = ALWAYS_ON) -> Recorder:
     """Tracing into memory."""
