@@ -91,7 +91,8 @@ async def _sent_headers(folder: Path) -> set[str]:
 
 def test_the_headers_of_requests_are_those_that_the_code_reads() -> None:
     listed = {name.lower() for names, *_ in _rows("Headers of requests") for name in _in_code_font(names)}
-    code = "".join(path.read_text() for path in (ROOT / "src" / "counterfoil" / "api").rglob("*.py"))
+    rooms = (ROOT / "src" / "counterfoil" / room for room in ("api", "telemetry"))
+    code = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
     read = set(re.findall(r'headers\.get\(b"([a-z-]+)"', code))
     # Only whether an asset may be compressed: nothing that a caller of the interface needs.
     assert listed == read - {"accept-encoding"}

@@ -36,7 +36,7 @@ def exporting_provider(environment: Mapping[str, str] = os.environ) -> tuple[Tra
     for name, spoken in _SPOKEN.items():
         if environment.get(name, spoken) != spoken:
             raise Invalid(name, f"must be {spoken}, which is all that is spoken here, or not set")
-    line = _Line()
+    line = Line()
     try:
         exporter = PatientExporter(OTLPSpanExporter(session=line), line)
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
@@ -46,7 +46,7 @@ def exporting_provider(environment: Mapping[str, str] = os.environ) -> tuple[Tra
     return provider, lambda: shut_down(provider.shutdown, exporter.give_up)
 
 
-class _Line(requests.Session):
+class Line(requests.Session):
     """Sends, and remembers what came of it in words of its own: a collector's address and answer may hold its credential."""
 
     became = "nothing was sent"
@@ -64,7 +64,7 @@ class _Line(requests.Session):
 class PatientExporter(SpanExporter):
     """An exporter that says once when spans cannot leave, and once when they can again."""
 
-    def __init__(self, exporter: SpanExporter, line: _Line) -> None:
+    def __init__(self, exporter: SpanExporter, line: Line) -> None:
         self._exporter = exporter
         self._line = line
         self._lost = 0

@@ -13,7 +13,6 @@ from counterfoil.api.http import Interface, Request, Response
 from counterfoil.telemetry.answers import RouteNames, named_method, told_problem
 from counterfoil.telemetry.spans import failed, span_of
 
-_TRACEPARENT = b"traceparent"
 # A header of version 00 has 55 characters; what a later version may add is not read.
 _TRACEPARENT_CHARS_MAX = 128
 _NO_PARENT = Context()
@@ -63,7 +62,7 @@ def parent(headers: Mapping[bytes, bytes]) -> Context:
 
     `tracestate` and `baggage` are not looked at: they hold whatever a caller likes, and would be handed on with each span.
     """
-    named = headers.get(_TRACEPARENT)
+    named = headers.get(b"traceparent")
     if named is None or len(named) > _TRACEPARENT_CHARS_MAX:
         return _NO_PARENT
     return _propagator.extract({"traceparent": named.decode("latin-1")}, _NO_PARENT)
