@@ -17,6 +17,7 @@ THROTTLING = frozenset(
         "TooManyRequestsException",
     }
 )
+OUTCOMES = ("ok", "condition_failed", "refused", "throttled", "failed", "no_answer")
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _DURATIONS_S = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Under this name, what the SDK hands from a call's beginning to its end has the operation, and when it began.
@@ -24,7 +25,7 @@ _BEGUN = "counterfoil_begun"
 
 
 class AwsCall(NamedTuple):
-    """One kind of call with one outcome: ok, condition_failed, refused, throttled, failed or no_answer."""
+    """One kind of call, with one of the outcomes."""
 
     service: str
     operation: str

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.stub import Stubber
 from prometheus_client.parser import text_string_to_metric_families
 
-from counterfoil.aws_call_counts import AwsCall, AwsCallCounts
+from counterfoil.aws_call_counts import OUTCOMES, AwsCall, AwsCallCounts
 from counterfoil.entrypoints import prometheus_parts
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.distribution import Distribution
@@ -222,6 +222,7 @@ def test_each_call_of_aws_is_counted_once_by_its_outcome() -> None:
                 kms.decrypt(CiphertextBlob=b"y")
     assert counts.calls == {AwsCall("kms", "Decrypt", outcome): 1 for _, _, outcome in outcomes}
     assert sum(counts.durations_s["kms", "Decrypt"].counts) == len(outcomes)
+    assert {outcome for _, _, outcome in outcomes} | {"no_answer"} == set(OUTCOMES)
 
 
 def test_a_call_of_aws_that_nobody_answers_is_counted_too() -> None:
