@@ -179,7 +179,8 @@ def _with_routes(parts: Parts, routes: tuple[Route, ...]) -> Parts:
 
 def _serving(parts: Parts, routes: tuple[Route, ...]) -> Parts:
     authenticate = by_bearer_credential(CredentialFile(parts.credentials.path, parts.clock))
-    return replace(parts, service=replace(parts.service, api=Api(routes, authenticate, SilentObserver())))
+    api = Api(routes, authenticate, SilentObserver())
+    return replace(parts, service=replace(parts.service, api=api, front=api))
 
 
 @pytest.mark.parametrize("name", sorted(name for name, call in CALLS.items() if call.roles and name != CALLER), ids=" ".join)
