@@ -104,6 +104,15 @@ def test_the_wheel_asks_for_the_consoles_library_as_an_extra_alone(wheel: Path) 
     assert [line.partition(";")[2].strip() for line in wanted] == ["extra == 'console'"]
 
 
+def test_the_wheel_asks_for_opentelemetry_as_an_extra_alone(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    lines = archive.read(name).decode().lower().splitlines()
+    wanted = [line for line in lines if line.startswith("requires-dist: opentelemetry")]
+    assert len(wanted) == 3
+    assert {line.partition(";")[2].strip() for line in wanted} == {"extra == 'otel'"}
+
+
 def test_the_wheel_serves_the_console_with_its_extra_and_names_it_without(installed: Path, tmp_path: Path) -> None:
     deployment = made_deployment(tmp_path / "data")
     command = (str(installed / "bin" / "counterfoil"),)
