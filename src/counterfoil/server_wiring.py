@@ -9,14 +9,20 @@ from counterfoil.api.app import Api
 from counterfoil.api.callers import by_bearer_credential
 from counterfoil.api.handlers import Handlers
 from counterfoil.api.http import Interface
+from counterfoil.api.looks import Looks
 from counterfoil.api.observing import Observer, SilentObserver
+from counterfoil.api.operator_handlers import OperatorHandlers
+from counterfoil.api.operator_routes import operator_routes
 from counterfoil.api.routes import Route, passcode_routes
 from counterfoil.api.service_routes import service_routes
 from counterfoil.credentials.credential_file import CredentialFile
+from counterfoil.examination import examined
 from counterfoil.keys.open_keys import open_keys
 from counterfoil.model.invalid import Invalid
+from counterfoil.model.limits import MICROSECONDS_PER_S
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.credentials import Credentials
+from counterfoil.ports.journal_reader import ReadableJournal
 from counterfoil.ports.keys import KeyProvider, OwnKeys
 from counterfoil.ports.store import Store
 from counterfoil.settings import Settings
@@ -95,7 +101,21 @@ def assembled(
     )
     if mode is not None:
         handlers = mode.around(handlers)
-    routes = (*passcode_routes(handlers, with_seed_routes=settings.seed_routes), *(mode.routes() if mode else ()))
+    operating = OperatorHandlers(
+        store=store,
+        journal=store.journal_reader() if isinstance(store, ReadableJournal) else None,
+        keys=keys,
+        credentials=credentials,
+        examination=lambda: examined(settings, now_us(), is_serving=True),
+        looks=Looks(),
+        now_us=now_us,
+        key_rotation_us=settings.key_rotation_s * MICROSECONDS_PER_S,
+    )
+    routes = (
+        *passcode_routes(handlers, with_seed_routes=settings.seed_routes),
+        *operator_routes(operating),
+        *(mode.routes() if mode else ()),
+    )
     api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
     front = _console(api, settings, mode) if settings.console else api
     return Service(api, handlers, store, keys, _seen(front, api, settings, tracing), tracing)

@@ -48,6 +48,8 @@ class Settings:
     """Managed keys only: how long one data key seals, in seconds."""
     key_reuse_max: int = 1_000_000
     """Managed keys only: how many passcodes one process seals under one data key."""
+    key_rotation_s: int = 90 * 24 * 3600
+    """Keyset files only: how old the primary key may be before `doctor` calls for a rotation, in seconds; 90 days."""
     credentials: str = ""
     """Path of the credential file; by default `credentials.json` in `data`."""
     host: str = "127.0.0.1"
@@ -141,6 +143,7 @@ class Settings:
             "epoch": 1 <= self.epoch < 2**31,
             "key_reuse_s": 1 <= self.key_reuse_s <= _KEY_REUSE_S_MAX,
             "key_reuse_max": self.key_reuse_max >= 1,
+            "key_rotation_s": self.key_rotation_s >= 1,
             "store_waiting_max": self.store_waiting_max >= 1,
             "log_level": self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"),
             "log_format": self.log_format in ("auto", "json", "text"),
@@ -169,6 +172,7 @@ _RULES = {
     "epoch": "must be 1 to 2147483647",
     "key_reuse_s": f"must be 1 to {_KEY_REUSE_S_MAX}",
     "key_reuse_max": "must be at least 1",
+    "key_rotation_s": "must be at least 1",
     "store_waiting_max": "must be at least 1",
     "log_level": "must be DEBUG, INFO, WARNING or ERROR",
     "log_format": "must be auto, json or text",

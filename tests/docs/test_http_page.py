@@ -20,6 +20,7 @@ _WHO: dict[tuple[Role, ...], str] = {
     (Role.VALIDATOR,): "validator",
     (Role.ISSUER, Role.VALIDATOR): "issuer of that client, validator",
     (Role.VALIDATOR, Role.OPERATOR): "validator, operator",
+    (Role.OPERATOR,): "operator",
     tuple(Role): "every role",
     (): "anybody who reaches the port",
 }

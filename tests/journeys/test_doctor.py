@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from counterfoil.credentials.credential_file import CredentialEditor
-from counterfoil.entrypoints.commands.doctor import Finding, examined
+from counterfoil.entrypoints.commands.doctor import found_in
 from counterfoil.keys.keyset_file import KeysetEditor
 from counterfoil.model.limits import MICROSECONDS_PER_S
 from counterfoil.model.principal import Role
+from counterfoil.ports.examination import Finding
 from counterfoil.wiring import system_now_us
 from tests.support.command_line import CommandLine
 from tests.support.service import Deployment, made_deployment
@@ -37,7 +38,7 @@ def line(tmp_path: Path, deployment: Deployment) -> CommandLine:
 
 def _found(deployment: Deployment, now_us: int | None = None) -> dict[str, Finding]:
     """The findings that are not fine, by what they are about."""
-    findings = examined(None, deployment.folder, now_us or system_now_us())
+    findings = found_in(None, deployment.folder, now_us or system_now_us())
     return {finding.what: finding for finding in findings if finding.level != "ok"}
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from counterfoil import Client
-from counterfoil.entrypoints.http_server import refuse_clear_text
+from counterfoil.listening import refuse_clear_text
 from counterfoil.private_file import PrivateFileProblem, read_private_json
 from counterfoil.settings import Settings, load_settings
 from counterfoil.version import __version__

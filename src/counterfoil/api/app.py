@@ -11,6 +11,7 @@ from time import perf_counter
 from counterfoil.api.callers import Authenticate
 from counterfoil.api.handlers import Call
 from counterfoil.api.http import Request, Response, problem
+from counterfoil.api.looks import TooManyLooks
 from counterfoil.api.observing import Observer
 from counterfoil.api.routes import Route
 from counterfoil.core.judgement import ClockDisagrees
@@ -25,6 +26,7 @@ from counterfoil.wire.problems import ProblemKind
 _log = logging.getLogger(__name__)
 _CONTENT_TYPE = re.compile(rb'application/json(?: *; *charset="?utf-8"?)?', re.IGNORECASE)
 _NOBODY = Principal("nobody", "", Role.VALIDATOR)
+_TOO_MANY_LOOKS = "too many looks are waiting for the one that is under way"
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
 
@@ -50,6 +52,8 @@ class Api:
             refused = isinstance(error, SealedContextRefused)
             kind = kinds.SEALED_CONTEXT_REFUSED if refused else kinds.INVALID_REQUEST
             response = problem(kind, request.request_id, str(error))
+        except TooManyLooks:
+            response = problem(kinds.LIMIT_REACHED, request.request_id, _TOO_MANY_LOOKS, ((b"retry-after", b"1"),))
         except StoreUnavailable as fault:
             wait = str(fault.retry_after_s).encode()
             response = self._fault(kinds.STORE_UNAVAILABLE, request, fault, wait)

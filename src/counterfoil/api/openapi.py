@@ -15,7 +15,12 @@ _REF = "#/components/schemas/{name}"
 _REQUEST_ID = {"description": "Names this request in the service's log.", "schema": {"type": "string"}}
 _RETRY_AFTER = {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
 _SAYS_WHEN = (429, 503)
-_TAGS = {"/v1/caller": "service", "/v1/": "passcodes", "/dev/": "test mode"}
+_TAGS = {
+    "/v1/caller": "service",
+    **dict.fromkeys(("/v1/journal", "/v1/refusals", "/v1/keys", "/v1/credentials", "/v1/health"), "operating"),
+    "/v1/": "passcodes",
+    "/dev/": "test mode",
+}
 
 
 def openapi_document(routes: Iterable[Route]) -> bytes:
@@ -70,7 +75,7 @@ def _operation(route: Route) -> dict[str, Any]:
             "in": "query",
             "required": parameter.required,
             "description": parameter.description,
-            "schema": {"type": "string"},
+            "schema": dict(parameter.schema),
         }
         for parameter in route.parameters
     ]

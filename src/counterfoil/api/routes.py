@@ -1,6 +1,8 @@
 """The route table: the one list that dispatch and OpenAPI are made from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -15,6 +17,7 @@ ISSUER = (Role.ISSUER,)
 VALIDATOR = (Role.VALIDATOR,)
 WITHDRAWERS = (Role.ISSUER, Role.VALIDATOR)
 SEALERS = (Role.VALIDATOR, Role.OPERATOR)
+OPERATOR = (Role.OPERATOR,)
 EVERY_ROLE = tuple(Role)
 ANYBODY: tuple[Role, ...] = ()
 
@@ -23,11 +26,12 @@ FAULTS = (kinds.STORE_UNAVAILABLE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNA
 
 @dataclass(frozen=True, slots=True)
 class QueryParameter:
-    """A query parameter of a seed-compatible route."""
+    """A query parameter; its schema is JSON Schema's."""
 
     name: str
     required: bool
     description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
 @dataclass(frozen=True, slots=True)

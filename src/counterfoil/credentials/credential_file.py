@@ -16,7 +16,7 @@ from counterfoil.model.identifiers import checked_credential_name
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.principal import Principal, Role, checked_client_pattern
 from counterfoil.ports.ambient import NowUs, TokenBytes
-from counterfoil.ports.credentials import CredentialsUnavailable
+from counterfoil.ports.credentials import CredentialsUnavailable, ListedCredential
 from counterfoil.private_file import (
     PrivateFileProblem,
     Watched,
@@ -62,6 +62,22 @@ class CredentialRecord:
         """Who calls with this credential."""
         return Principal(self.name, self.credential_id, self.role, self.client_patterns)
 
+    def listed(self, now_us: int) -> ListedCredential:
+        """What may be told of it."""
+        ends_us = [secret.expires_at_us for secret in self.secrets if secret.expires_at_us is not None]
+        return ListedCredential(
+            credential_id=self.credential_id,
+            name=self.name,
+            role=self.role,
+            client_patterns=self.client_patterns,
+            created_at_us=self.created_at_us,
+            secret_created_at_us=max((secret.created_at_us for secret in self.secrets), default=None),
+            live_secrets=sum(secret.is_live(now_us) for secret in self.secrets),
+            expires_at_us=max(ends_us, default=None) if len(ends_us) == len(self.secrets) else None,
+            revoked_at_us=self.revoked_at_us,
+            are_passcodes_revoked=self.passcodes_revoked,
+        )
+
 
 class _Index:
     """The file's content, ready to be asked: one digest and one look-up a call."""
@@ -87,6 +103,10 @@ class CredentialFile:
     def records(self) -> tuple[CredentialRecord, ...]:
         """All of them, the revoked ones too. Raises CredentialsUnavailable."""
         return self._index().records
+
+    def listed(self) -> tuple[ListedCredential, ...]:
+        now_us = self._now_us()
+        return tuple(record.listed(now_us) for record in self.records())
 
     async def principal(self, presented: str) -> Principal | None:
         caller = self._index().callers.get(sha256(presented.encode()).digest())

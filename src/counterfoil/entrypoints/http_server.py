@@ -4,7 +4,6 @@ It refuses to listen where passcodes would travel in clear.
 """
 
 import asyncio
-import ipaddress
 import logging
 import resource
 import signal
@@ -19,6 +18,7 @@ import uvicorn
 from counterfoil.entrypoints.asgi import AsgiShell
 from counterfoil.entrypoints.bounded_http import BoundedProtocol
 from counterfoil.entrypoints.prometheus import PrometheusObserver
+from counterfoil.listening import refuse_clear_text
 from counterfoil.model.invalid import Invalid
 from counterfoil.ports.ambient import NowUs
 from counterfoil.server_wiring import Mode, service
@@ -32,17 +32,6 @@ _KEEP_ALIVE_S = 75
 _CONNECTIONS_MIN = 16
 _CONNECTIONS_MAX = 65536
 _OWN_FILES = 64
-
-
-def refuse_clear_text(settings: Settings) -> None:
-    """Raises Invalid for an address beyond this machine without TLS, here or (explicitly) upstream."""
-    if settings.tls_cert or settings.tls_terminated_upstream or _is_loopback(settings.host):
-        return
-    raise Invalid(
-        "host",
-        "is not a loopback address: give --tls-cert and --tls-key, or say --tls-terminated-upstream when a proxy"
-        " in front speaks TLS",
-    )
 
 
 def serve(
@@ -143,15 +132,6 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     scheme = "https" if settings.tls_cert else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{scheme}://{host}:{listener.getsockname()[1]}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -19,7 +19,7 @@ from counterfoil.keys.aws_key_table import PARTITION_KEY, TTL_ATTRIBUTE, KeyTabl
 from counterfoil.keys.aws_kms import KmsDeployment, ManagedKey
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, KEY_ID_BYTES, MICROSECONDS_PER_S, SEALED_CONTEXT_LIFETIME_S_MAX
 from counterfoil.ports.ambient import NowUs, TokenBytes
-from counterfoil.ports.keys import DataKey, KeysUnavailable
+from counterfoil.ports.keys import DataKey, KeyList, KeysUnavailable, ListedKey
 
 R = TypeVar("R")
 
@@ -78,6 +78,12 @@ class KmsDataKeys:
         if kept is not None and self._now_us() - kept[1] < _CACHED_S * MICROSECONDS_PER_S:
             return kept[0]
         return await self._shared.by(key_id.hex(), lambda: self._fetched(key_id))
+
+    async def listed(self) -> KeyList:
+        """The primary key alone: to list the others would be to go through the whole table."""
+        pointer = await self._table.read(self._pointer)
+        keys = [] if pointer is None else [_listed(pointer)]
+        return KeyList(self._deployment.epoch, tuple(keys), is_whole=False, rotates_itself=True)
 
     def _is_fresh(self, primary: "_Primary") -> bool:
         now_us = self._now_us()
@@ -166,6 +172,10 @@ class KmsDataKeys:
     @property
     def _pointer(self) -> str:
         return f"primary#{self._deployment.epoch}"
+
+
+def _listed(pointer: dict[str, Any]) -> ListedKey:
+    return ListedKey(bytes.fromhex(pointer["key_id"]["S"]), "primary", int(pointer["created_at_us"]["N"]))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import JOURNAL_KEY_BYTES, JournalKey
 from counterfoil.model.limits import DATA_KEY_BYTES, KEY_ID_BYTES
 from counterfoil.ports.ambient import NowUs, TokenBytes
-from counterfoil.ports.keys import DataKey, KeysUnavailable
+from counterfoil.ports.keys import DataKey, KeyList, KeysUnavailable, ListedKey
 from counterfoil.private_file import (
     PrivateFileProblem,
     Watched,
@@ -88,6 +88,12 @@ class KeysetFile:
 
     async def opening_key(self, key_id: bytes) -> DataKey | None:
         return self.keyset().usable.get(key_id)
+
+    async def listed(self) -> KeyList:
+        keyset = self.keyset()
+        return KeyList(
+            keyset.epoch, tuple(_listed(keyset, record) for record in keyset.records), is_whole=True, rotates_itself=False
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,12 @@ def _record(entry: Any) -> KeyRecord:
     if len(record.key_id) != KEY_ID_BYTES or (record.material is not None and len(record.material) != DATA_KEY_BYTES):
         raise ValueError
     return record
+
+
+def _listed(keyset: Keyset, record: KeyRecord) -> ListedKey:
+    if record.key_id not in keyset.usable:
+        return ListedKey(record.key_id, "retired", record.created_at_us)
+    return ListedKey(record.key_id, "primary" if record.key_id == keyset.primary_id else "opening", record.created_at_us)
 
 
 def _as_json(keyset: Keyset) -> dict[str, Any]:

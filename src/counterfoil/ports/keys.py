@@ -1,7 +1,7 @@
 """Where keys come from. A key that is gone is an answer (None); a provider that cannot be asked is a fault."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from counterfoil.model.discreet import Discreet
 
@@ -28,6 +28,34 @@ class KeyProvider(Protocol):
 
     async def opening_key(self, key_id: bytes) -> DataKey | None:
         """The key of that id, or None when it is unknown, retired, or of an earlier epoch."""
+
+
+class ListedKey(NamedTuple):
+    """What may be told of a key: never its material, wrapped or not."""
+
+    key_id: bytes
+    state: Literal["primary", "opening", "retired"]
+    """The primary key seals new passcodes; an opening one opens what it sealed; a retired one does nothing any more."""
+    created_at_us: int
+
+
+class KeyList(NamedTuple):
+    """The keys of a deployment, the oldest first."""
+
+    epoch: int
+    keys: tuple[ListedKey, ...]
+    is_whole: bool
+    """Whether all keys are in it, and not the primary one alone."""
+    rotates_itself: bool
+    """Whether the provider makes the next key when it is time, so that nobody has to."""
+
+
+@runtime_checkable
+class ListsKeys(Protocol):
+    """What a provider is beside a KeyProvider when it can tell which keys there are."""
+
+    async def listed(self) -> KeyList:
+        """The keys as they are now. Raises KeysUnavailable."""
 
 
 class OwnKey(Discreet, frozen=True, gc=False):

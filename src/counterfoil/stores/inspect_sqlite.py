@@ -26,12 +26,13 @@ class Inspection:
     schema_version: int | None = None
     journal_mode: str = ""
     epoch: int | None = None
-    rows: int = 0
+    rows: int | None = None
+    """How many counterfoils there are; None where they were not counted."""
     newest_us: int | None = None
 
 
-def inspected(path: Path) -> Inspection:
-    """The store in that file."""
+def inspected(path: Path, *, is_thorough: bool = True) -> Inspection:
+    """The store in that file. A thorough look reads all of it: it takes long, and holds up checkpoints as long."""
     if not path.exists():
         return Inspection(path)
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
@@ -41,20 +42,20 @@ def inspected(path: Path) -> Inspection:
         return Inspection(path, mode=mode)
     try:
         with closing(open_reader(path)) as connection:
-            return _of(connection, path, mode)
+            return _of(connection, path, mode, is_thorough)
     except apsw.NotADBError:
         return Inspection(path, f"{path} is not an SQLite file", _OTHERS_FILE)
     except apsw.Error as error:
         return Inspection(path, f"{path} cannot be read: {type(error).__name__}", _DAMAGED)
 
 
-def _of(connection: apsw.Connection, path: Path, mode: int) -> Inspection:
+def _of(connection: apsw.Connection, path: Path, mode: int, is_thorough: bool) -> Inspection:
     if connection.pragma("application_id") != APPLICATION_ID:
         return Inspection(path, f"{path} is not a Counterfoil store", _OTHERS_FILE)
     version = int(connection.pragma("user_version"))
     if version > len(MIGRATIONS):
         return Inspection(path, f"{path} has schema {version}, newer than this version knows", "upgrade counterfoil")
-    if _only(connection, "PRAGMA quick_check") != "ok":
+    if is_thorough and _only(connection, "PRAGMA quick_check") != "ok":
         return Inspection(path, f"{path} is damaged", _DAMAGED)
     return Inspection(
         path,
@@ -62,7 +63,7 @@ def _of(connection: apsw.Connection, path: Path, mode: int) -> Inspection:
         schema_version=version,
         journal_mode=connection.pragma("journal_mode"),
         epoch=_only(connection, "SELECT value FROM deployment WHERE name = 'epoch'"),
-        rows=_only(connection, "SELECT count(*) FROM counterfoils"),
+        rows=_only(connection, "SELECT count(*) FROM counterfoils") if is_thorough else None,
         newest_us=_only(connection, "SELECT max(timestamp_us) FROM counterfoils"),
     )
 

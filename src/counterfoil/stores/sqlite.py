@@ -25,6 +25,7 @@ from counterfoil.model.limits import (
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
 from counterfoil.ports.ambient import NowUs, TokenBytes
 from counterfoil.ports.commit_watch import CommitWatch
+from counterfoil.ports.journal_reader import JournalReader
 from counterfoil.ports.measured import Contents, StoreMeasures
 from counterfoil.ports.store import Inserted, Outcome, StoreUnavailable
 from counterfoil.stores.group_commit import PASSING, GroupCommit, WriteStep
@@ -33,6 +34,7 @@ from counterfoil.stores.sqlite_broom import SqliteBroom, kept_us
 from counterfoil.stores.sqlite_contents import looked_into
 from counterfoil.stores.sqlite_file import Patience, bind_to_epoch, durability, open_durable, open_reader
 from counterfoil.stores.sqlite_journal import SqliteJournal, prepare
+from counterfoil.stores.sqlite_journal_reader import SqliteJournalReader
 from counterfoil.stores.watched_commit import WatchedCommit
 
 WAITING_MAX_DEFAULT = 4096
@@ -162,6 +164,9 @@ class SqliteStore:
         self._writer.close()
         for connection in (*self._all_readers, self._writer_connection):
             connection.close()
+
+    def journal_reader(self) -> JournalReader:
+        return SqliteJournalReader(self._path)
 
     def _look(self) -> Contents:
         return looked_into(

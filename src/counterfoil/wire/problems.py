@@ -57,6 +57,9 @@ HEAD_TOO_LARGE = ProblemKind(
 )
 LIMIT_REACHED = ProblemKind("limit_reached", 429, "A limit was reached", "Wait as Retry-After says.")
 INTERNAL_ERROR = ProblemKind("internal_error", 500, "Something unforeseen went wrong", _UNDECIDED)
+NOT_TOLD_HERE = ProblemKind(
+    "not_told_here", 501, "This deployment does not tell that", "What would be asked for it cannot be read from here."
+)
 STORE_UNAVAILABLE = ProblemKind("store_unavailable", 503, "The store is unavailable", _UNDECIDED)
 KEYS_UNAVAILABLE = ProblemKind("keys_unavailable", 503, "The keys are unavailable", _UNDECIDED)
 CREDENTIALS_UNAVAILABLE = ProblemKind("credentials_unavailable", 503, "The credentials cannot be checked", _UNDECIDED)
@@ -78,6 +81,7 @@ KINDS = (
     HEAD_TOO_LARGE,
     LIMIT_REACHED,
     INTERNAL_ERROR,
+    NOT_TOLD_HERE,
     STORE_UNAVAILABLE,
     KEYS_UNAVAILABLE,
     CREDENTIALS_UNAVAILABLE,
