@@ -4,7 +4,7 @@ from counterfoil.model.counterfoil import Counterfoil, State
 from counterfoil.model.journal import Record
 from counterfoil.ports.credentials import ListedCredential
 from counterfoil.ports.examination import Finding
-from counterfoil.ports.journal_reader import LastUses, RefusalCounts
+from counterfoil.ports.journal_reader import BINS_MAX, LastUses, RefusalCounts
 from counterfoil.wire import operator_messages as wire
 
 
@@ -49,10 +49,11 @@ def credential_answer(found: ListedCredential, uses: LastUses) -> wire.Credentia
     )
 
 
-def refusals_answer(counts: RefusalCounts) -> wire.RefusalsAnswer:
+def refusals_answer(counts: RefusalCounts, to_next: str | None) -> wire.RefusalsAnswer:
     """The groups as they are, and the bins without gaps, so that they can be drawn."""
     width_us = counts.width_us
-    first, last = counts.since_us // width_us, (counts.until_us - 1) // width_us
+    last = (counts.until_us - 1) // width_us
+    first = min(last, max(counts.since_us // width_us, last - BINS_MAX + 1))
     by_reason: dict[str, list[int]] = {}
     for (reason, start_us), count in sorted(counts.bins.items()):
         # What a clock that was set back has stamped earlier is counted with the earliest.
@@ -61,7 +62,7 @@ def refusals_answer(counts: RefusalCounts) -> wire.RefusalsAnswer:
     starts = [number * width_us for number in range(first, last + 1)]
     groups = [wire.RefusalGroupAnswer(*group) for group in counts.groups]
     bins = wire.RefusalBins(width_us, starts, by_reason)
-    return wire.RefusalsAnswer(counts.since_us, counts.until_us, groups, counts.left_off, bins)
+    return wire.RefusalsAnswer(counts.since_us, counts.until_us, groups, counts.left_off, bins, to_next)
 
 
 def health_check(finding: Finding) -> wire.HealthCheck:

@@ -73,8 +73,7 @@ class OperatorHandlers:
         limit = read_whole_number(parameters, "limit", _LIMIT_RULE, LIMIT_MAX)
         if limit == 0:
             raise Invalid("limit", _LIMIT_RULE)
-        cursor = parameters.get("cursor")
-        from_seq = None if cursor is None else read_cursor(query, cursor)
+        from_seq = _from_seq(parameters, query)
         journal = self.journal
         if journal is None:
             return problem(NOT_TOLD_HERE, call.request.request_id, _NO_JOURNAL)
@@ -102,20 +101,23 @@ class OperatorHandlers:
         return answer(200, wire.PasscodeStory(client_id, True, timestamp_us, now, *_told(query, page)))
 
     async def show_refusals(self, call: Call) -> Response:
-        parameters = read_parameters(call.request, optional=("since", "until", "client_id"))
+        parameters = read_parameters(call.request, optional=("client_id", "since", "until", "cursor"))
+        query = JournalQuery(
+            client_id=_client_id(parameters),
+            since_us=read_whole_number(parameters, "since", _TIME_RULE),
+            until_us=read_whole_number(parameters, "until", _TIME_RULE),
+        )
+        from_seq = _from_seq(parameters, query)
         now_us = self.now_us()
-        until_us = read_whole_number(parameters, "until", _TIME_RULE)
-        since_us = read_whole_number(parameters, "since", _TIME_RULE)
-        end_us = now_us if until_us is None else until_us
-        if since_us is None:
-            since_us = max(0, end_us - REFUSALS_BACK_US)
+        end_us = now_us if query.until_us is None else query.until_us
+        since_us = max(0, end_us - REFUSALS_BACK_US) if query.since_us is None else query.since_us
         if since_us >= end_us:
             raise Invalid("since", "must be before until, or before now")
-        query = JournalQuery(client_id=_client_id(parameters), since_us=since_us, until_us=until_us)
         journal = self.journal
         if journal is None:
             return problem(NOT_TOLD_HERE, call.request.request_id, _NO_JOURNAL)
-        return answer(200, refusals_answer(await self.looks.run(lambda: journal.refusals(query, now_us))))
+        counts = await self.looks.run(lambda: journal.refusals(query._replace(since_us=since_us), now_us, from_seq))
+        return answer(200, refusals_answer(counts, _to_next(query, counts.next_seq)))
 
     async def show_keys(self, call: Call) -> Response:
         if not isinstance(self.keys, ListsKeys):
@@ -168,8 +170,16 @@ def _timestamp_us(passcode: str) -> int | None:
         return None
 
 
+def _from_seq(parameters: Mapping[str, str], query: JournalQuery) -> int | None:
+    cursor = parameters.get("cursor")
+    return None if cursor is None else read_cursor(query, cursor)
+
+
+def _to_next(query: JournalQuery, next_seq: int | None) -> str | None:
+    return None if next_seq is None else spelled_cursor(query, next_seq)
+
+
 def _told(query: JournalQuery, page: JournalPage) -> tuple[list[wire.JournalEntry], str | None, int | None, int | None]:
     """Entries, where to look on, and what was passed: the fields that end every answer from the journal."""
-    to_next = None if page.next_seq is None else spelled_cursor(query, page.next_seq)
     seen_from, seen_to = page.seen or (None, None)
-    return [journal_entry(record) for record in page.records], to_next, seen_from, seen_to
+    return [journal_entry(record) for record in page.records], _to_next(query, page.next_seq), seen_from, seen_to

@@ -16,6 +16,7 @@ _CLIENT_ID = QueryParameter(
 )
 _SINCE = QueryParameter("since", False, "From this time on, in microseconds since the Unix epoch.", _TIME)
 _UNTIL = QueryParameter("until", False, "Before this time, likewise.", _TIME)
+_CURSOR = QueryParameter("cursor", False, "The `next` of an earlier answer to the same question.")
 _JOURNAL_PROBLEMS = (
     kinds.LIMIT_REACHED,
     kinds.NOT_TOLD_HERE,
@@ -35,7 +36,7 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
             status=200,
             summary="Look at the journal",
             description="Every call passes a bounded number of entries: `next` is there while some are left to pass, also where"
-            " none was found. A look for a time misses nothing unless a clock was set back by more than five minutes.",
+            " none was found. A look for a time misses nothing unless a clock was set back by more than a minute.",
             answer=wire.JournalAnswer,
             parameters=(
                 _CLIENT_ID,
@@ -51,7 +52,7 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
                     "How many entries at most.",
                     {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
                 ),
-                QueryParameter("cursor", False, "The `next` of an earlier answer to the same question."),
+                _CURSOR,
             ),
             problems=_JOURNAL_PROBLEMS,
         ),
@@ -76,9 +77,9 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
             status=200,
             summary="Count refusals by client, caller, reason and time",
             description="Of the last 24 hours unless `since` says otherwise. The answer's `since` is as far back as was looked;"
-            " ask again with it as `until` for what came before.",
+            " `next` is there while entries of the time asked for are left to pass.",
             answer=wire.RefusalsAnswer,
-            parameters=(_SINCE, _UNTIL, _CLIENT_ID),
+            parameters=(_SINCE, _UNTIL, _CLIENT_ID, _CURSOR),
             problems=_JOURNAL_PROBLEMS,
         ),
         Route(

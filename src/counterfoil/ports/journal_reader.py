@@ -11,7 +11,9 @@ from counterfoil.model.journal import Event, Record
 from counterfoil.model.limits import MICROSECONDS_PER_S
 from counterfoil.model.verdict import Reason
 
-CLOCK_STEP_US_MAX = 300 * MICROSECONDS_PER_S
+BINS_MAX = 100
+"""How many bins the refusals of one look are counted in, at most."""
+CLOCK_STEP_US_MAX = 60 * MICROSECONDS_PER_S
 
 
 class JournalQuery(NamedTuple):
@@ -28,7 +30,7 @@ class JournalQuery(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The times of the oldest and the newest entry that a look passed, whether they were asked for or not."""
+    """The times of the first and the last entry that a look passed, whether they were asked for or not."""
 
     from_us: int
     to_us: int
@@ -59,6 +61,8 @@ class RefusalCounts(NamedTuple):
 
     since_us: int
     until_us: int
+    next_seq: int | None
+    """Where the next look begins, which goes further back; None when all was seen that was asked for."""
     groups: tuple[RefusalGroup, ...]
     left_off: int
     """Refusals that are in none of the groups."""
@@ -84,8 +88,8 @@ class JournalReader(Protocol):
     def page(self, query: JournalQuery, limit: int, from_seq: int | None) -> JournalPage:
         """At most `limit` entries, from where an earlier look ended or, with None, from the query's own beginning."""
 
-    def refusals(self, query: JournalQuery, now_us: int) -> RefusalCounts:
-        """The refusals that the query's client and times ask for; when there are too many, those of the last part of its time.
+    def refusals(self, query: JournalQuery, now_us: int, from_seq: int | None) -> RefusalCounts:
+        """The refusals that the query's client and times ask for, from the newest on, or from where an earlier look ended.
 
         `now_us` is the end where none is asked for; what a clock stamped later is counted there.
         """

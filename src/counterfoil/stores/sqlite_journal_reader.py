@@ -10,14 +10,14 @@ from counterfoil.model.journal import JournalBroken
 from counterfoil.model.journal_check import checked_record
 from counterfoil.model.limits import MICROSECONDS_PER_S
 from counterfoil.model.verdict import Reason
-from counterfoil.ports.journal_reader import JournalPage, JournalQuery, LastUses, RefusalCounts, RefusalGroup
+from counterfoil.ports.journal_reader import BINS_MAX, JournalPage, JournalQuery, LastUses, RefusalCounts, RefusalGroup
 from counterfoil.stores.sqlite_journal_walk import LOOKED_AT_MAX, JournalWalk, Stretch, journal_walk
 
 GROUPS_MAX = 200
-BINS_MAX = 100
 # Of groups that are not among the largest, so many are remembered: whoever makes up client ids does not fill the memory.
 _GROUPS_COUNTED_MAX = 5_000
-_WIDTHS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+_WIDTHS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600)
+_DAY_US = 24 * 3600 * MICROSECONDS_PER_S
 
 _COLUMNS = 'seq, at_us, event, client_id, timestamp_us, "by", reason, redemption_id, mac'
 _IN_STEP = "FROM journal WHERE seq BETWEEN ?1 AND ?2"
@@ -47,19 +47,23 @@ class SqliteJournalReader:
                 first, last = (first, min(last, from_seq)) if query.is_newest_first else (max(first, from_seq), last)
             return _page(walk, query, limit, Stretch(first, last))
 
-    def refusals(self, query: JournalQuery, now_us: int) -> RefusalCounts:
+    def refusals(self, query: JournalQuery, now_us: int, from_seq: int | None) -> RefusalCounts:
         with journal_walk(self._path, self._clock_s) as walk:
-            since_us = query.since_us or 0
-            end_us = max(since_us + 1, now_us if query.until_us is None else query.until_us)
+            since_us, end_us = query.since_us or 0, now_us if query.until_us is None else query.until_us
             asked = walk.between(since_us, query.until_us)
-            width_us = _bin_width_us(end_us - _begin_us(walk, asked, asked.newest(LOOKED_AT_MAX), since_us))
-            counts = _Counts(width_us)
-            seen = asked
+            if from_seq is not None:
+                asked = Stretch(asked.first, min(asked.last, from_seq))
+                end_us = min(end_us, (walk.at_us(asked.last) or 0) + 1)
+            end_us = max(end_us, since_us + 1)
+            likely_us = _begin_us(walk, asked, asked.newest(LOOKED_AT_MAX).first, since_us)
+            counts = _Counts(_bin_width_us(end_us - min(likely_us, end_us - 1)))
+            left = asked
             for step in walk.steps(asked, backwards=True):
-                values = (*step, query.client_id, since_us, query.until_us, end_us, width_us)
+                values = (*step, query.client_id, since_us, query.until_us, end_us, counts.width_us)
                 counts.add(walk.connection.execute(_REFUSALS, values).fetchall())
-                seen = step
-            return counts.result(_begin_us(walk, asked, seen, since_us), end_us)
+                left = Stretch(asked.first, step.first - 1)
+            begin_us = min(_begin_us(walk, asked, left.last + 1, since_us), end_us)
+            return counts.result(begin_us, end_us, None if left.is_empty else left.last)
 
     def last_uses(self) -> LastUses:
         with journal_walk(self._path, self._clock_s) as walk:
@@ -94,28 +98,24 @@ def _page(walk: JournalWalk, query: JournalQuery, limit: int, asked: Stretch) ->
     return JournalPage(tuple(map(checked_record, found)), next_seq, walk.span(seen))
 
 
-def _begin_us(walk: JournalWalk, asked: Stretch, seen: Stretch, since_us: int) -> int:
-    """How far back a look has come that was to come back to `since_us`."""
-    if seen.first <= asked.first:
-        return since_us
-    return max(since_us, walk.at_us(seen.first) or since_us)
+def _begin_us(walk: JournalWalk, asked: Stretch, first: int, since_us: int) -> int:
+    """How far back a look comes that ends with that entry, and was to come back to `since_us`."""
+    return since_us if first <= asked.first else max(since_us, walk.at_us(first) or since_us)
 
 
 def _bin_width_us(span_us: int) -> int:
-    """The shortest width of which no more than `BINS_MAX` make up the span."""
-    widths = (width_s * MICROSECONDS_PER_S for width_s in _WIDTHS_S)
-    longest = -(-span_us // (BINS_MAX - 1) // _DAY_US + 1) * _DAY_US
-    return next((width_us for width_us in widths if span_us <= (BINS_MAX - 1) * width_us), longest)
-
-
-_DAY_US = _WIDTHS_S[-1] * MICROSECONDS_PER_S
+    """The shortest width of which no more than `BINS_MAX` make up the span, wherever in a bin it begins."""
+    for width_s in _WIDTHS_S:
+        if span_us <= (BINS_MAX - 1) * width_s * MICROSECONDS_PER_S:
+            return width_s * MICROSECONDS_PER_S
+    return -(-span_us // ((BINS_MAX - 1) * _DAY_US)) * _DAY_US
 
 
 class _Counts:
     """Refusals, counted by group and by time."""
 
     def __init__(self, width_us: int) -> None:
-        self._width_us = width_us
+        self.width_us = width_us
         self._groups: dict[tuple[str, str, Reason], RefusalGroup] = {}
         self._bins: Counter[tuple[Reason, int]] = Counter()
         self._left_off = 0
@@ -127,7 +127,7 @@ class _Counts:
                 reason = Reason(name)
             except ValueError:
                 raise JournalBroken("a refusal has no reason") from None
-            self._bins[reason, bin_number * self._width_us] += count
+            self._bins[reason, bin_number * self.width_us] += count
             key = (client_id, by, reason)
             known = self._groups.get(key)
             if known is not None:
@@ -138,7 +138,8 @@ class _Counts:
                 continue
             self._groups[key] = RefusalGroup(*key, count, first_at_us, last_at_us)
 
-    def result(self, since_us: int, end_us: int) -> RefusalCounts:
+    def result(self, since_us: int, end_us: int, next_seq: int | None) -> RefusalCounts:
+        """What was counted, the largest groups first."""
         groups = sorted(self._groups.values(), key=lambda group: (-group.number, group))
         left_off = self._left_off + sum(group.number for group in groups[GROUPS_MAX:])
-        return RefusalCounts(since_us, end_us, tuple(groups[:GROUPS_MAX]), left_off, self._width_us, self._bins)
+        return RefusalCounts(since_us, end_us, next_seq, tuple(groups[:GROUPS_MAX]), left_off, self.width_us, self._bins)

@@ -97,6 +97,7 @@ class RefusalsAnswer(Struct, frozen=True):
     groups: Annotated[list[RefusalGroupAnswer], Meta(description="The largest first, 200 at most.")]
     left_off: Annotated[int, Meta(description="Refusals that are in none of the groups.", ge=0)]
     bins: RefusalBins
+    next: Cursor | None
 
 
 class KeyAnswer(Struct, frozen=True):
