@@ -35,6 +35,7 @@ _EARLIEST_US = 1_767_225_600 * MICROSECONDS_PER_S
 
 CORRECT_SETTING = "correct it in the environment or in the file of --config"
 _PUT_BACK = "put the file back from its copy"
+_LOOK_AGAIN = "look at the disk and its file system, then again"
 _PUT_BACK_STORE = "stop the service and run `counterfoil restore COPY`"
 
 
@@ -92,6 +93,9 @@ def _checked(check: _Check, set_up: _SetUp) -> Iterator[Finding]:
         yield Finding(error.field, "problem", error.rule, CORRECT_SETTING)
     except PrivateFileProblem as problem:
         yield Finding(check.__name__.removeprefix("_"), "problem", problem.says, problem.mend or _PUT_BACK)
+    except OSError as error:
+        # The machine's, or of a file that went away while it was looked at.
+        yield Finding(check.__name__.removeprefix("_"), "problem", f"cannot be looked at: {error.strerror}", _LOOK_AGAIN)
 
 
 def _settings(set_up: _SetUp) -> Iterator[Finding]:

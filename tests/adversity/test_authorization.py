@@ -19,11 +19,8 @@ from counterfoil.api.routes import Route
 from counterfoil.api.service_routes import service_routes
 from counterfoil.credentials.credential_file import CredentialFile
 from counterfoil.model.principal import Role
-from counterfoil.stores.sqlite import SqliteStore
-from tests.support.clock import Clock
-from tests.support.journal import JOURNAL_KEY
 from tests.support.load import connections
-from tests.support.parts import Parts, decoded, made_parts
+from tests.support.parts import Parts, decoded, made_sqlite_parts
 from tests.support.service import made_deployment
 
 Name = tuple[str, str]
@@ -108,13 +105,11 @@ CALLS: Mapping[Name, Call] = {
 
 @pytest_asyncio.fixture
 async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    clock = Clock()
-    # A store whose journal can be read, or some routes would have nothing to tell.
-    store = SqliteStore(tmp_path / "counterfoil.db", clock, journal_key=JOURNAL_KEY)
-    made = made_parts(tmp_path, store=store, clock=clock)
+    # Over a store whose journal can be read, or some routes would have nothing to tell.
+    made = made_sqlite_parts(tmp_path)
     made.secrets["other client's issuer"] = made.credentials.create("shop", Role.ISSUER, ("shop-*",))
     yield made
-    await store.close()
+    await made.store.close()
 
 
 async def _documented(parts: Parts) -> dict[Name, dict[str, Any]]:

@@ -15,6 +15,7 @@ from counterfoil.ports.store import Store
 from counterfoil.server_wiring import Service, assembled
 from counterfoil.settings import Settings
 from counterfoil.stores.memory import MemoryStore
+from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.telemetry.tracing import Tracing
 from tests.support.clock import Clock
 
@@ -82,6 +83,14 @@ def made_parts(
         "operator": credentials.create("the-operator", Role.OPERATOR),
     }
     return reopened_parts(folder, kept, store=store or MemoryStore(clock), clock=clock, tracing=tracing, **settings)
+
+
+def made_sqlite_parts(folder: Path, *, clock: Clock | None = None, **settings: Any) -> Parts:
+    """The same over an SQLite store in the folder, as a deployment has it. Whoever makes it closes the store."""
+    made = made_parts(folder, clock=clock)
+    path, key = folder / "counterfoil.db", made.keyset.read().journal_key
+    store = SqliteStore(path, made.clock, journal_key=key)
+    return reopened_parts(folder, made.secrets, store=store, clock=made.clock, **settings)
 
 
 def reopened_parts(

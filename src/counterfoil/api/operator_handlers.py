@@ -120,6 +120,7 @@ class OperatorHandlers:
         return answer(200, refusals_answer(counts, _to_next(query, counts.next_seq)))
 
     async def show_keys(self, call: Call) -> Response:
+        read_parameters(call.request)
         if not isinstance(self.keys, ListsKeys):
             return problem(NOT_TOLD_HERE, call.request.request_id, _NO_KEY_LIST)
         found = await self.keys.listed()
@@ -136,6 +137,7 @@ class OperatorHandlers:
         return answer(200, wire.KeysAnswer(found.epoch, keys, found.is_whole, found.rotates_itself))
 
     async def show_credentials(self, call: Call) -> Response:
+        read_parameters(call.request)
         if not isinstance(self.credentials, ListsCredentials):
             return problem(NOT_TOLD_HERE, call.request.request_id, _NO_CREDENTIAL_LIST)
         found = self.credentials.listed()
@@ -144,6 +146,7 @@ class OperatorHandlers:
         return answer(200, wire.CredentialsAnswer(credentials, uses.since_us))
 
     async def show_health(self, call: Call) -> Response:
+        read_parameters(call.request)
         findings = [await self._service(), *await self.looks.run(self.examination)]
         return answer(200, wire.HealthChecksAnswer([health_check(each) for each in findings]))
 

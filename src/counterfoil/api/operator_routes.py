@@ -90,7 +90,7 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
             status=200,
             summary="List the keys, without material",
             answer=wire.KeysAnswer,
-            problems=(kinds.NOT_TOLD_HERE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE),
+            problems=(kinds.INVALID_REQUEST, kinds.NOT_TOLD_HERE, kinds.KEYS_UNAVAILABLE, kinds.CREDENTIALS_UNAVAILABLE),
         ),
         Route(
             method="GET",
@@ -100,7 +100,7 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
             status=200,
             summary="List the credentials, without secrets, with their last use",
             answer=wire.CredentialsAnswer,
-            problems=_JOURNAL_PROBLEMS,
+            problems=(kinds.INVALID_REQUEST, *_JOURNAL_PROBLEMS),
         ),
         Route(
             method="GET",
@@ -111,6 +111,6 @@ def operator_routes(handlers: OperatorHandlers) -> tuple[Route, ...]:
             summary="Check settings, store, keys, credentials and clock",
             description="What `counterfoil doctor` says, but for the page by page check of the store, which takes long.",
             answer=wire.HealthChecksAnswer,
-            problems=(kinds.LIMIT_REACHED, kinds.CREDENTIALS_UNAVAILABLE),
+            problems=(kinds.INVALID_REQUEST, kinds.LIMIT_REACHED, kinds.CREDENTIALS_UNAVAILABLE),
         ),
     )
