@@ -33,12 +33,21 @@ from counterfoil.telemetry import ports
 from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.error_paths import FAULTS, SPOILT, Asked
 from tests.support.canaries import leaks, spellings
-from tests.support.parts import decoded, made_parts
+from tests.support.parts import decoded, made_sqlite_parts
 from tests.support.tracing import recorder
 
 CALLERS = ("issuer", "validator", "operator")
 # Who puts a secret into a path or a method has it in the repr of the request, which nobody prints.
 _SHOWN = ("path", "method")
+_LOOKS = (
+    "POST /v1/journal/passcode",
+    "GET /v1/journal",
+    "GET /v1/refusals",
+    "GET /v1/keys",
+    "GET /v1/credentials",
+    "GET /v1/health",
+)
+"""What operators look at: no secret is in their answers either, whatever the status."""
 _ROUTES = (
     "POST /v1/passcodes",
     "POST /v1/passcodes/validate",
@@ -48,6 +57,7 @@ _ROUTES = (
     "GET /validateOtp",
     "DELETE /invalidateOtp",
     "GET /readyz",
+    *_LOOKS,
 )
 ERROR_PATHS = [
     *itertools.product(_ROUTES, SPOILT, (None,), CALLERS),
@@ -79,7 +89,7 @@ class House:
     """A service over ports that can fail, and everything that can be seen of it."""
 
     def __init__(self, folder: Path, logs: Mapping[str, io.StringIO], chatter: str | None) -> None:
-        self.parts = made_parts(folder)
+        self.parts = made_sqlite_parts(folder)
         self.ports = {
             "store": _Port(self.parts.store),
             "keys": _Port(KeysetFile(self.parts.keyset.path)),
@@ -117,7 +127,10 @@ class House:
             },
             "/v1/passcodes/revoke": {"client_id": "1234", "passcode": issued["passcode"]},
             "/v1/contexts/seal": {"client_id": "1234", "sealed_pairs": context},
+            "/v1/journal/passcode": {"client_id": "1234", "passcode": issued["passcode"]},
         }
+        if path not in bodies:
+            return Asked(method, path), _secrets_in(issued["passcode"])
         return Asked(method, path, bodies[path], headers={b"content-type": b"application/json"}), _secrets_in(
             issued["passcode"]
         )
@@ -148,7 +161,7 @@ class House:
             "repr of the request": b"" if spoilt in _SHOWN else repr(request).encode(),
             "repr of the answer": repr(response).encode(),
         }
-        if response.status >= 400:
+        if response.status >= 400 or route in _LOOKS:
             seen["answer"] = repr(response.headers).encode() + response.body
         return response.status, leaks(seen, {"canary": canary.encode(), **hidden, **self._standing})
 
@@ -199,6 +212,7 @@ def _walked(
                 figures.counts[f"answered {status}"] += 1
                 if found:
                     figures.fail(f"case {case}, {ERROR_PATHS[case % len(ERROR_PATHS)]}: {'; '.join(found)}")
+            await house.parts.store.close()
 
     asyncio.run(walk())
     return figures

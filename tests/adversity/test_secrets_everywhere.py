@@ -183,6 +183,7 @@ async def _played(folder: Path) -> dict[str, bytes]:
     await parts.validate(passcode, **{**whole, "context": {"device": CANARY + "x"}})
     assert (await parts.validate(passcode, **whole)).status == 200
     await parts.ask("POST", "/v1/passcodes/revoke", {"client_id": "1234", "passcode": passcode}, role="issuer")
+    await parts.ask("POST", "/v1/journal/passcode", {"client_id": "1234", "passcode": passcode}, role="operator")
     generated = decoded(await parts.ask("GET", "/generateOtp", query="clientId=1234", role="issuer"))
     named = f"clientId=1234&timestamp={generated['timestamp']}&otp={generated['otp']}"
     redeemed = decoded(await parts.ask("GET", "/validateOtp", query=named, role="validator"))
@@ -203,7 +204,15 @@ def test_no_repr_of_an_object_that_holds_a_secret_shows_it(tmp_path: Path) -> No
     assert {
         *("Binding", "Counterfoil", "DataKey", "Header", "IssueBody", "IssueRequest", "IssuedAnswer", "Keyset", "Passcode"),
         *("Principal", "Request", "Response", "SealContextBody", "SeedAccepted", "SeedValidationRequest", "Tags"),
-        *("ValidateBody", "ValidationRequest", "SeedValidated", "SealedContextAnswer", "CredentialRecord", "Settings"),
+        *(
+            "ValidateBody",
+            "ValidationRequest",
+            "SeedValidated",
+            "SealedContextAnswer",
+            "CredentialRecord",
+            "Settings",
+            "PasscodeStoryBody",
+        ),
     } <= seen.keys()
     assert leaks({name: text.encode() for name, text in seen.items()}, hidden) == []
 

@@ -19,7 +19,7 @@ from counterfoil.keys.aws_kms import KmsDeployment, KmsOwnKeys
 from counterfoil.keys.open_keys import KeySettings, open_keys
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.verdict import Reason
-from counterfoil.ports.keys import KeysUnavailable
+from counterfoil.ports.keys import KeyList, KeysUnavailable, ListedKey
 from counterfoil.server_wiring import assembled
 from counterfoil.settings import Settings
 from counterfoil.stores.dynamodb import DynamoDbStore
@@ -121,6 +121,19 @@ async def test_a_key_from_the_future_is_replaced(managed: Managed) -> None:
     ahead = await managed.instance().sealing_key()
     managed.clock.advance_s(-86_400)
     assert (await managed.instance().sealing_key()).key_id != ahead.key_id
+
+
+async def test_the_primary_key_is_listed_without_asking_kms(managed: Managed) -> None:
+    one = managed.instance()
+    assert await one.listed() == KeyList(1, (), is_whole=False, rotates_itself=True)
+    key = await one.sealing_key()
+    managed.clock.advance_s(10)
+    listed = KeyList(1, (ListedKey(key.key_id, "primary", managed.clock.now_us - 10_000_000),), False, True)
+    assert await one.listed() == listed
+    asked = managed.calls.by_operation.total()
+    assert await managed.instance(makes_keys=False).listed() == listed
+    assert managed.calls.by_operation.total() == asked + 1
+    assert (await managed.instance(epoch=2).listed()).keys == ()
 
 
 async def test_reads_of_the_table_are_consistent_and_keys_outlive_what_they_sealed(managed: Managed) -> None:
