@@ -76,7 +76,7 @@ def _run_app(chosen: dict[str, Any], built: Path, out: Path, *, is_scanned: bool
         text=True,
         check=False,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -132,10 +132,10 @@ def _created(emulator: Emulator, template: dict[str, Any], out: Path) -> dict[st
         s3.put_object(Bucket=bucket, Key=destination["objectKey"], Body=body)
     emulator.client("ssm").put_parameter(Name=f"/cdk-bootstrap/{_QUALIFIER}/version", Value="30", Type="String")
     cloudformation.create_stack(StackName=stack, TemplateURL=url, Capabilities=["CAPABILITY_IAM"])
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 240
     while (found := cloudformation.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"].endswith("IN_PROGRESS"):
         if time.monotonic() > deadline_s:
-            raise TimeoutError("the stack was not created in a minute")
+            raise TimeoutError("the stack was not created in four minutes")
         time.sleep(0.1)
     if found["StackStatus"] != "CREATE_COMPLETE":
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]

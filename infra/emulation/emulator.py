@@ -48,7 +48,7 @@ class Emulator:
     def client(self, service: str, url: str | None = None, **config: Any) -> Any:
         """An SDK client of one service, straight or through a proxy at `url`; closed with the emulator."""
         session = botocore.session.get_session()
-        settings = {"connect_timeout": 2, "read_timeout": 5, "max_pool_connections": 64, **config}
+        settings = {"connect_timeout": 10, "read_timeout": 30, "max_pool_connections": 64, **config}
         client = session.create_client(
             service,
             region_name=REGION,
@@ -117,7 +117,7 @@ def emulated(**environment: str) -> Iterator[Emulator]:
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 120
     while True:
         try:
             urllib.request.urlopen(f"{url}/_ministack/ready", timeout=1).close()

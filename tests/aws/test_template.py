@@ -269,7 +269,7 @@ def test_cfn_lint_finds_nothing(template: dict[str, Any], tmp_path: Path) -> Non
     # Not its script: that names the path where it was installed.
     lint = "import sys; from cfnlint.runner import main; sys.exit(main())"
     command = [str(CDK_PYTHON), "-c", lint, "-i", "W3005", "--", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout) == (0, "")
 
 

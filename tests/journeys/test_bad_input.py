@@ -290,9 +290,10 @@ async def test_strangers_who_hold_connections_open_do_not_stop_the_store(tmp_pat
             heard = await validator.validate(passcode, "mine")
             for _, writer in strangers:
                 writer.close()
-            if heard.status == 503:
-                await asyncio.sleep(0.5)
-                heard = await validator.validate(passcode, "mine")
+            async with asyncio.timeout(60):
+                while heard.status == 503:
+                    await asyncio.sleep(0.5)
+                    heard = await validator.validate(passcode, "mine")
             assert heard.status == 200
         assert running.process.poll() is None
 
@@ -329,7 +330,7 @@ async def test_a_slow_body_is_given_up_and_nothing_of_it_carried_out(
         sent = b"%x\r\n%b\r\n" % (len(sent), sent)
     async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
         connection._writer.write(_issuing(parts, BODY, framed) + sent)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             got = await connection.receive()
         assert (got.status, got.json["code"]) == (408, "request_timeout")
         assert await connection._reader.read() == b""
@@ -355,7 +356,7 @@ async def test_a_body_that_trickles_in_is_given_up_as_well(tmp_path: Path, monke
 
 
 async def test_a_body_in_pieces_is_in_time_until_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 2.0)
     parts = made_parts(tmp_path)
     async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
         for _ in range(2):
@@ -364,19 +365,19 @@ async def test_a_body_in_pieces_is_in_time_until_its_deadline(tmp_path: Path, mo
                 await asyncio.sleep(0.05)
             assert (await connection.receive()).status == 201
         # Once it has come, its deadline is nobody's any more.
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.1)
         assert (await connection.send("GET", "/healthz", b"", {})).status == 200
 
 
 async def test_a_head_that_comes_with_the_end_of_a_late_body_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 10.0)
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 1.0)
     parts = made_parts(tmp_path)
     async with _bounded(parts, 2) as url, connections(url, 1) as (connection,):
         connection._writer.write(_issuing(parts, BODY))
         await asyncio.sleep(0.05)
         connection._writer.write(BODY + b"GET /healthz")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert [(await connection.receive()).status for _ in range(2)] == [201, 408]
 
 
@@ -454,11 +455,11 @@ async def test_a_body_behind_an_upgrade_is_refused_and_never_read_as_a_request(t
 async def test_an_empty_line_after_an_answer_does_not_hold_a_connection_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 1.0)
     async with _bounded(made_parts(tmp_path), 2) as url, connections(url, 1) as (connection,):
         assert (await connection.send("GET", "/healthz", b"", {})).status == 200
         connection._writer.write(b"\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await connection.receive()).status == 408
             assert await connection._reader.read() == b""
 

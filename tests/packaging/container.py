@@ -145,7 +145,7 @@ def image_serving(root: Path, **variables: str) -> Iterator[subprocess.Popen[str
 
 def until_it_answers(url: str, process: subprocess.Popen[str], tls: ssl.SSLContext | bool = True) -> None:
     """Waits until the service there takes requests."""
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 180
     while True:
         assert process.poll() is None, process.stdout.read() if process.stdout else ""
         assert time.monotonic() < deadline_s

@@ -41,7 +41,7 @@ class CommandLine:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

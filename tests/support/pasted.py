@@ -96,7 +96,7 @@ class Background:
 
     def until(self, expected: str, said_in: Path | None = None) -> str:
         """What it has said, on its output or in a file, once `expected` is in it."""
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 180
         log = said_in or self._log
         while expected not in (said := log.read_text() if log.exists() else ""):
             assert self._process.poll() is None, self._log.read_text()
