@@ -1,9 +1,11 @@
 """The README's commands are run as a newcomer would paste them, block by block, so that they cannot rot."""
 
+import fcntl
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from infra.emulation import deployment, emulator
@@ -32,11 +34,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def started() -> Iterator[dict[str, Background]]:
-    """Starts long-running blocks by name and ends them all."""
+    """Starts long-running blocks by name and ends them all. One test at a time: the page's port is one."""
     running: dict[str, Background] = {}
-    yield running
-    for background in running.values():
-        background.end()
+    with Path(gettempdir(), "counterfoil-readme").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield running
+        for background in running.values():
+            background.end()
 
 
 def test_the_two_set_up_commands_are_the_first_blocks() -> None:
