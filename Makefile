@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page manual-page package docs-assets site clean
+.PHONY: demo run test checks fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page manual-page package docs-assets site clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -14,6 +14,9 @@ run: .venv/ready  ## leave a development service running, with the lines to past
 
 test: .venv/ready  ## everything that CI runs
 	@BIN=$(BIN) scripts/test
+
+checks: .venv/ready  ## the static ones of them
+	@BIN=$(BIN) CHECKS_ONLY=yes scripts/test
 
 fast: .venv/ready  ## the tests alone, without the slow ones and without coverage
 	@$(BIN)/python -m pytest tests -m "not slow"
@@ -83,6 +86,7 @@ lock: .venv/ready  ## resolve the locked versions anew
 	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
 	@$(COMPILE) pyproject.toml --constraint requirements.lock --output-file packaging/runtime.lock
 	@$(COMPILE) packaging/builder.in --constraint requirements.lock --output-file packaging/builder.lock
+	@$(COMPILE) .ci/uv.in --output-file .ci/uv.lock
 	@$(COMPILE) packaging/tools.in --output-file packaging/tools.lock
 	@$(COMPILE) infra/emulation/requirements.in --output-file infra/emulation/requirements.lock
 	@$(COMPILE) infra/requirements.in --output-file infra/requirements.lock
@@ -114,9 +118,7 @@ docs-assets:  ## fetch the documentation page's library again
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Counterfoil needs Python 3.11 or newer")'
 	@echo "Setting up .venv (once) ..."
-	@$(PYTHON) -m venv --clear .venv
-	@# The lock is whole, so there is nothing to resolve; a resolver reads an extra such as coverage[toml] as not locked.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
+	@PYTHON=$(PYTHON) scripts/environment .venv requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check --quiet --disable-pip-version-check
 	@touch .venv/ready
