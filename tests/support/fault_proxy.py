@@ -74,7 +74,8 @@ def fault_proxy(target: str) -> Iterator[FaultProxy]:
 
 
 def _serve(client: socket.socket, address: tuple[str, int], proxy: FaultProxy, ended: threading.Event) -> None:
-    with client, socket.create_connection(address) as server, suppress(OSError):
+    # The last connection only wakes the listener, and by then the target may be gone.
+    with client, suppress(OSError), socket.create_connection(address) as server:
         while request := _message(client):
             fault = proxy.fault_of(request)
             proxy.faults.append(fault)
