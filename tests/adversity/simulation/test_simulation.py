@@ -17,7 +17,7 @@ from tests.adversity.simulation.shrinking import shrunk
 from tests.adversity.simulation.variant import SOUND
 from tests.adversity.simulation.world import played
 
-SEEDS = 2_000
+SEEDS = 500
 SHORT = 12
 
 
