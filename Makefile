@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: demo run test checks fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page manual-page package docs-assets site clean
+.PHONY: demo run test checks fast adversity evidence-check mutants engines demo-aws cost bench bench-quick bench-long bench-lambda synth deploy destroy lock settings-page manual-page package docs-assets console-assets site clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
@@ -114,6 +114,9 @@ package: .venv/ready  ## wheel and sdist in dist, from a manual page and a setti
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets
+
+console-assets:  ## fetch what the console vendors again, and compare it with its digests
+	@scripts/fetch-console-assets
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Counterfoil needs Python 3.11 or newer")'

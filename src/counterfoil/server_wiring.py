@@ -117,7 +117,7 @@ def assembled(
         *(mode.routes() if mode else ()),
     )
     api = Api((*routes, *service_routes(handlers, routes)), by_bearer_credential(credentials), handlers.observer)
-    front = _console(api, settings, mode) if settings.console else api
+    front = _console(api, settings, mode, now_us) if settings.console else api
     return Service(api, handlers, store, keys, _seen(front, api, settings, tracing), tracing)
 
 
@@ -130,13 +130,15 @@ def _seen(front: Interface, api: Api, settings: Settings, tracing: "Tracing | No
     return tracing.interface(front, names, settings) if tracing else front
 
 
-def _console(api: Api, settings: Settings, mode: Mode | None) -> Interface:
+def _console(api: Api, settings: Settings, mode: Mode | None, now_us: NowUs) -> Interface:
     """The console in front of the api, which it asks like anybody else."""
     try:
         from counterfoil.console.app import Console
+        from counterfoil.console.operating.pages import furnish
     except ModuleNotFoundError as missing:
         raise Invalid("console", CONSOLE_NEEDS) from missing
     console = Console(api, over_tls=bool(settings.tls_cert) or settings.tls_terminated_upstream)
+    furnish(console, now_us)
     if mode is not None:
         mode.furnish(console)
     return console

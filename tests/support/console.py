@@ -34,9 +34,9 @@ class Visitor:
         self.page = ""
         """What is shown."""
 
-    async def get(self, path: str, method: str = "GET") -> Response:
+    async def get(self, path: str, method: str = "GET", headers: dict[bytes, bytes] | None = None) -> Response:
         """One request, without following where it leads."""
-        return await self._send(method, path, b"", {})
+        return await self._send(method, path, b"", headers or {})
 
     async def post(self, path: str, fields: Mapping[str, str], *, token: str | None = None) -> Response:
         """Sends a form with the token of the page that is shown, or with another one; an empty one is left out."""

@@ -424,7 +424,8 @@ def test_what_was_not_written_here_is_recorded_with_its_source_digest_and_licenc
     for name, record in vendored.items():
         assert set(record) == {"from", "version", "sha256", "licence"}, name
         assert sha256((folder / name).read_bytes()).hexdigest() == record["sha256"], name
-    ours = {"console.css", "console.js", "mark.svg", "tear-left.svg", "tear-right.svg", "vendored.toml"}
+    pictures = {"mark.svg", "tear-left.svg", "tear-right.svg"}
+    ours = {"console.css", "operating.css", "console.js", "live.js", "charts.js", "vendored.toml", *pictures}
     assert {each.name for each in folder.iterdir()} == {*ours, *vendored}
 
 

@@ -1,8 +1,10 @@
 """Calls to the public API, made as anybody makes them: a request with a credential, or with none."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -31,7 +33,13 @@ class ApiCalls:
         self._request_ids = (f"{request_id}-{number}" for number in itertools.count(1))
 
     async def ask(
-        self, method: str, path: str, credential: str | None, body: Any = None, redemption_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        credential: str | None,
+        body: Any = None,
+        redemption_id: str | None = None,
+        query: Mapping[str, str | int] | None = None,
     ) -> Answer:
         """One call. `credential=None` shows none."""
         headers: dict[bytes, bytes] = {}
@@ -42,6 +50,7 @@ class ApiCalls:
         if redemption_id is not None:
             headers[b"idempotency-key"] = redemption_id.encode()
         content = b"" if body is None else msgspec.json.encode(body)
-        request = Request(method, path, b"", headers, content, next(self._request_ids))
+        asked = urlencode(query or {}).encode()
+        request = Request(method, path, asked, headers, content, next(self._request_ids))
         response = await self._interface.handle(request)
         return Answer(response.status, response.body, request.request_id)

@@ -46,10 +46,15 @@ class Console:
             Sessions(monotonic_s, token_bytes), self._once, self._tokens, self._templates, monotonic_s, token_bytes, over_tls
         )
         self._pages: list[Page] = []
+        self._home: PageHandler = _list_of_pages
 
     def add(self, added: Page) -> None:
         """One more page, last in the navigation."""
         self._pages.append(added)
+
+    def begin_with(self, home: PageHandler) -> None:
+        """What the first page is; without it, a list of the others."""
+        self._home = home
 
     def admit_once(self, credential: str, leads_to: str = "/") -> str:
         """What a login link for this credential ends with: /console/login?once=…; it leads to that page."""
@@ -101,7 +106,7 @@ class Console:
         """Who answers; or nobody, and which method would be answered there."""
         handlers: dict[str, PageHandler] = {}
         if path in ("", "/"):
-            handlers["GET"] = self._home
+            handlers["GET"] = self._at_home
         elif path == "/logout":
             handlers["POST"] = self._login.logged_out
         for each in self._pages:
@@ -111,10 +116,8 @@ class Console:
                 handlers["POST"] = each.acts[path.removeprefix(f"{each.path}/")]
         return handlers.get("GET" if method == "HEAD" else method), ", ".join(handlers)
 
-    async def _home(self, visit: Visit) -> Response:
-        if visit.request.path == PATH:
-            return see_other(f"{PATH}/")
-        return visit.page("home.html", title="Console")
+    async def _at_home(self, visit: Visit) -> Response:
+        return see_other(f"{PATH}/") if visit.request.path == PATH else await self._home(visit)
 
     def _no_such_page(self, allowed: str) -> Response:
         if allowed:
@@ -124,3 +127,7 @@ class Console:
     def _problem(self, status: int, title: str, detail: str, allow: str = "") -> Response:
         more: Headers = ((b"allow", allow.encode()),) if allow else ()
         return page(self._templates.rendered("problem.html", title=title, detail=detail), status, more)
+
+
+async def _list_of_pages(visit: Visit) -> Response:
+    return visit.page("home.html", title="Console")

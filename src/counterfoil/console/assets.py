@@ -1,6 +1,6 @@
 """The console's own files, each under a name that holds its digest. What is vendored is listed with its digest and licence.
 
-`vendored.toml` in the assets folder has an entry for every file that was not written here; there is none yet.
+`vendored.toml` in the assets folder has an entry for every file that was not written here.
 """
 
 from hashlib import sha256

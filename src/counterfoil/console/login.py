@@ -21,6 +21,8 @@ from counterfoil.console.sessions import OnceTokens, Session, Sessions, TokenByt
 SESSION_COOKIE = "counterfoil_console"
 LOGIN_COOKIE = "counterfoil_login"
 """Before there is a session, forms are tied to this one; it opens nothing."""
+LIVE_HEADER = b"counterfoil-live"
+"""What the pages' own script says when it asks for a page again."""
 _LOGIN_COOKIE_BYTES = 16
 _LOGIN_COOKIE = re.compile(f"[0-9a-f]{{{2 * _LOGIN_COOKIE_BYTES}}}")
 _log = logging.getLogger(__name__)
@@ -72,7 +74,9 @@ class Login:
     async def visitor(self, request: Request, calls: ApiCalls) -> tuple[Session, Caller]:
         """The session of this request, and whose it is. Raises NotLoggedIn."""
         session_id = cookie(request, SESSION_COOKIE)
-        session = None if session_id is None else self._sessions.find(session_id)
+        # A page that asks again by itself is no sign of anybody being there.
+        is_used = LIVE_HEADER not in request.headers
+        session = None if session_id is None else self._sessions.find(session_id, is_used=is_used)
         if session_id is None or session is None:
             raise NotLoggedIn(see_other(f"{PATH}/login"))
         caller = await _operator(calls, session.credential)

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
 
 from counterfoil.api.http import Request, Response
 from counterfoil.console.answers import page
 from counterfoil.console.api_calls import Answer, ApiCalls
-from counterfoil.console.forms import Form
+from counterfoil.console.forms import FIELDS_MAX, Form
 from counterfoil.console.sessions import Session
 
 
@@ -30,9 +31,17 @@ class Visit:
     calls: ApiCalls
     rendered: Callable[..., str]
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    @property
+    def query(self) -> Form:
+        """What stands behind the question mark; of a name that stands there twice, the last. What cannot be read is nothing."""
+        try:
+            return dict(parse_qsl(self.request.query.decode(), errors="strict", max_num_fields=FIELDS_MAX))
+        except ValueError:
+            return {}
+
+    async def ask(self, method: str, path: str, body: Any = None, query: Mapping[str, str | int] | None = None) -> Answer:
         """The API's answer to the visitor."""
-        return await self.calls.ask(method, path, self.session.credential, body)
+        return await self.calls.ask(method, path, self.session.credential, body, query=query)
 
     def page(self, template: str, **values: Any) -> Response:
         """The template as the answer, in the frame that all pages share."""

@@ -53,14 +53,15 @@ class Sessions:
         self._sessions[_digest(session_id)] = Session(credential, now_s, now_s)
         return session_id
 
-    def find(self, session_id: str) -> Session | None:
-        """The session, which is used now; None when there is none of this id, or no more."""
+    def find(self, session_id: str, *, is_used: bool = True) -> Session | None:
+        """The session, which is used now unless it is said otherwise; None when there is none of this id, or no more."""
         now_s = self._monotonic_s()
         session = self._sessions.get(_digest(session_id))
         if session is None or not session.is_live(now_s):
             self.end(session_id)
             return None
-        session.used_s = now_s
+        if is_used:
+            session.used_s = now_s
         return session
 
     def end(self, session_id: str) -> None:
