@@ -39,6 +39,8 @@ class Development:
 
     url: str
     operator: str = field(repr=False)
+    issuer: str = field(repr=False)
+    validator: str = field(repr=False)
     console: str = field(repr=False)
     """The link that lets in once."""
 
@@ -47,7 +49,7 @@ class Development:
 def developing() -> Iterator[Development]:
     """One, on a free port; it ends with the block."""
     with service_of_dev(Path.cwd()) as made:
-        yield Development(made["url"], made["operator"], made["console"])
+        yield Development(made["url"], made["operator"], made["issuer"], made["validator"], made["console"])
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def test_the_keyboard_is_enough(browser: Chrome, service: Development) -> None:
     browser.find_element("css selector", ".cards")
     _tab_to(browser, ".skip")
     assert browser.switch_to.active_element.is_displayed()
-    _tab_to(browser, ".card")
+    _tab_to(browser, ".card[href$=walkthrough]")
     enter(browser)
     browser.find_element("id", "payment-amount")
     _tab_to(browser, ".client button")
