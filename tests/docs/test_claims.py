@@ -48,6 +48,7 @@ WRONG = {
     "a file": ("`approve.py`", "path"),
     "a link": ("[there](nowhere.md)", "link"),
     "a picture": ("![there](nowhere.svg)", "link"),
+    "a picture in HTML": ('<picture>\n<img alt="x" src="nowhere.png">\n</picture>', "link"),
     "an anchor": ("[there](http.md#nowhere)", "link"),
     "an anchor of the page itself": ("# Here\n[there](#nowhere)", "link"),
     "a make target": ("`make everything`", "make"),

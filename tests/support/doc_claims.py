@@ -21,6 +21,7 @@ _METRIC = re.compile(r"\bcounterfoil_[a-z_]*[a-z]\b")
 _PATH = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?|[\w-]+\.(?:md|py|toml|yaml|yml|service)")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _MAKE = re.compile(r"(?:^|[\s(`])make ([a-z][a-z-]*)")
+_PICTURE = re.compile(r'<(?:img|source)\b[^>]*\b(?:src|srcset)="([^"]*)"')
 _OPERATORS = frozenset("();<>|&\n")
 
 
@@ -45,6 +46,8 @@ def claims(page: Page) -> Iterator[Claim]:
     for token in _MARKDOWN.parse(page.text):
         if token.type == "fence":
             yield from _in_fence(token.info.split()[0] if token.info.strip() else "", token.content)
+        elif token.type == "html_block":
+            yield from (Claim("link", path) for path in _PICTURE.findall(token.content))
         for child in token.children or ():
             if child.type == "code_inline":
                 yield from _in_code_font(child.content)
