@@ -64,7 +64,7 @@ class Operating:
         response = await visitor.log_in(self.parts.secrets["operator"])
         assert response.status == 200, visitor.text()
         # Nothing of what the first page has asked is fresh any more.
-        self.seconds += 60
+        self.seconds += 180
         return visitor
 
     def pass_s(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 from counterfoil.api.http import Response
 from counterfoil.console.operating import sampling
 from counterfoil.console.operating.passcode import ENTRIES_MAX
-from counterfoil.console.operating.shared import FRESH_S, KEPT_MAX
+from counterfoil.console.operating.shared import FRESH_S, KEPT_MAX, SLOW_S
 from counterfoil.console.operating.signs import FEW
 from counterfoil.model.principal import Role
 from tests.support.canaries import leaks
@@ -274,6 +274,16 @@ async def test_the_same_question_is_asked_once_in_a_while(house: Operating, visi
         await shown(visitor, f"/refusals?client_id=c{at}")
     await shown(visitor, "/refusals?client_id=c0")
     assert house.api.asked.count("GET /v1/refusals") == 2 + KEPT_MAX + 2
+
+
+async def test_what_changes_by_the_day_is_asked_less_often_but_by_its_own_page(house: Operating, visitor: Visitor) -> None:
+    house.api.asked.clear()
+    for _ in range(3):
+        await shown(visitor, "/")
+        house.seconds += SLOW_S / 4
+    assert house.api.asked.count("GET /v1/credentials") == 1
+    await shown(visitor, "/keys")
+    assert house.api.asked.count("GET /v1/credentials") == 2
 
 
 async def test_a_fault_is_not_kept_for_later(house: Operating, visitor: Visitor) -> None:

@@ -10,12 +10,12 @@ from counterfoil.console.operating.due import checks, due
 from counterfoil.console.operating.figures import Figures
 from counterfoil.console.operating.refusals import refusals_within
 from counterfoil.console.operating.sampling import Sampling
-from counterfoil.console.operating.shared import SharedAnswers
+from counterfoil.console.operating.shared import SLOW_S, SharedAnswers
 from counterfoil.console.operating.signs import SEVERITY, Level, Sign, signs_of
 from counterfoil.console.operating.trouble import trouble_of
 from counterfoil.console.pages import Visit
 
-EVERY_S = 10
+EVERY_S = 15
 SIGNS_MAX = 4
 
 
@@ -72,8 +72,8 @@ class Home:
 
     async def _due(self, visit: Visit) -> Question:
         health = await self._shared.ask(visit, "/v1/health")
-        keys = await self._shared.ask(visit, "/v1/keys")
-        credentials = await self._shared.ask(visit, "/v1/credentials")
+        keys = await self._shared.ask(visit, "/v1/keys", fresh_s=SLOW_S)
+        credentials = await self._shared.ask(visit, "/v1/credentials", fresh_s=SLOW_S)
         signs = (
             [_not_known(health)]
             if health.status != 200

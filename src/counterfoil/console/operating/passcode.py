@@ -9,7 +9,7 @@ from counterfoil.api.http import Response
 from counterfoil.console.answers import see_other
 from counterfoil.console.cookies import PATH as CONSOLE
 from counterfoil.console.operating import spelled
-from counterfoil.console.operating.shared import SharedAnswers
+from counterfoil.console.operating.shared import SLOW_S, SharedAnswers
 from counterfoil.console.operating.story import Story, clients_of, story_of
 from counterfoil.console.operating.trouble import Trouble, trouble_of
 from counterfoil.console.pages import Page, Visit
@@ -78,7 +78,7 @@ class OnePasscode:
         """Credentials' names by their ids: the entry of an issue has the id."""
         if all(entry["event"] != "issued" for entry in found.entries):
             return {}
-        answer = await self._shared.ask(visit, "/v1/credentials")
+        answer = await self._shared.ask(visit, "/v1/credentials", fresh_s=SLOW_S)
         return {each["id"]: each["name"] for each in answer.json()["credentials"]} if answer.status == 200 else {}
 
     def _page(

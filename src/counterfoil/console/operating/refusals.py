@@ -14,7 +14,7 @@ from counterfoil.console.operating.trouble import trouble_of
 from counterfoil.console.pages import Page, Visit
 
 PATH = "/refusals"
-EVERY_S = 10
+EVERY_S = 15
 SPANS = {"15": "a quarter of an hour", "60": "an hour", "1440": "a day", "10080": "a week"}
 """Minutes to look back over, as text."""
 DEFAULT_SPAN = "60"

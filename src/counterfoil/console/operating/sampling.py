@@ -19,7 +19,7 @@ FRESH_S = 1.5
 """A sample is shared for so long: less than a page waits, so that every one of its looks sees something new."""
 SAMPLES_MAX = 300
 """Ten minutes."""
-GAP_S = 15.0
+GAP_S = 30.0
 """After so long without a look, nothing is said of the time between."""
 RECENT_S = 10.0
 

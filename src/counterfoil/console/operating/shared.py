@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from counterfoil.console.api_calls import Answer
 from counterfoil.console.pages import Visit
 
-FRESH_S = 8.0
+FRESH_S = 12.0
+"""For what may change at any moment: less than a page waits before it asks again."""
+SLOW_S = 120.0
+"""For what changes by the day, and takes a long look at the journal."""
 KEPT_MAX = 32
 
 
@@ -29,13 +32,21 @@ class SharedAnswers:
         # One question at a time: visitors who ask the same together wait for one answer, and never crowd out anybody else.
         self._asking = Lock()
 
-    async def ask(self, visit: Visit, path: str, query: Mapping[str, str | int] | None = None, *, key: str = "") -> Answer:
+    async def ask(
+        self,
+        visit: Visit,
+        path: str,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        key: str = "",
+        fresh_s: float = FRESH_S,
+    ) -> Answer:
         """The answer to a GET, made now or a moment ago for the same `key`, which by itself is the path."""
         key = key or path
         async with self._asking:
             now_s = self._monotonic_s()
             kept = self._kept.pop(key, None)
-            if kept is None or now_s - kept.at_s >= FRESH_S:
+            if kept is None or now_s - kept.at_s >= fresh_s:
                 kept = _Kept(now_s, await visit.ask("GET", path, query=query))
             if kept.answer.status == 200:
                 self._kept[key] = kept
