@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from bench import latency, side_by_side
+from bench.console_cost import console_figures
 from bench.figures import Figure, encoded, single
 from bench.flame import profile_figures
 from bench.in_process import in_process_figures
@@ -108,6 +109,7 @@ def measured(folder: Path, pace: Pace, docs: Path) -> dict[str, Any]:
         *latency.open_loop_figures(folder, pace, issue_rate, validate_rate),
         *latency.connection_figures(folder, pace),
         *latency.process_figures(folder, pace),
+        *console_figures(folder, pace),
         *start_figures(folder, pace),
         *lambda_figures(),
         single("passcode length", "characters", passcode_chars, "passcode length"),

@@ -1,6 +1,6 @@
 """Runs Counterfoil's own server with one part of it left out, to see what that part costs, or with an application that does nothing.
 
-    python -m bench.peers.served --data FOLDER [--without journal|limits|roles|storage ...] [--echo]
+    python -m bench.peers.served --data FOLDER [--without journal|limits|roles|storage ...] [--console] [--echo]
 
 What is left out is left out here: the product has no option for it. With nothing left out this is `counterfoil serve`, which
 also says how its store is set.
@@ -112,9 +112,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--without", choices=PARTS, action="append", default=[])
     parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--console", action="store_true")
     parser.add_argument("--retention-s", type=int)
     asked = parser.parse_args()
-    changes: dict[str, Any] = {"data": asked.data, "port": 0, "retention_s": asked.retention_s}
+    changes: dict[str, Any] = {"data": asked.data, "port": 0, "retention_s": asked.retention_s, "console": asked.console}
     if "limits" in asked.without:
         changes |= {"issue_rate_per_s": 0.0, "outstanding_max": 0}
     if "storage" in asked.without:
