@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTH_PX = 1440
 PAGE_WIDTH_PX = 1200
 MARGIN_PX = 24
+# Less, so that nothing of the navigation shows.
+ABOVE_PX = 16
 TRICKS = {"walkthrough-accepted": "honest", "walkthrough-refused": "amount"}
 TRAFFIC_S = 40
 
@@ -24,9 +26,9 @@ def _take(driver: Chrome, name: str, selector: str, height_max: float = 1e9) -> 
     place = driver.find_element("css selector", selector).rect
     clip = {
         "x": max(0, place["x"] - MARGIN_PX),
-        "y": place["y"] - MARGIN_PX,
+        "y": place["y"] - ABOVE_PX,
         "width": min(place["width"] + 2 * MARGIN_PX, driver.execute_script("return window.innerWidth")),
-        "height": min(place["height"], height_max) + 2 * MARGIN_PX,
+        "height": min(place["height"], height_max) + ABOVE_PX + MARGIN_PX,
         "scale": 1,
     }
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
