@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
 from counterfoil.api.http import Request, Response
@@ -19,6 +19,7 @@ from counterfoil.ports.store import StoreUnavailable
 from counterfoil.server_wiring import assembled
 from counterfoil.settings import Settings
 from counterfoil.stores.memory import MemoryStore
+from counterfoil.telemetry.spans import span_of
 from counterfoil.telemetry.tracing import SpanIds
 from tests.support.canaries import leaks
 from tests.support.clock import Clock
@@ -205,6 +206,26 @@ async def test_a_sampler_that_goes_by_the_caller_hears_what_the_caller_decided(t
     parts = made_parts(tmp_path, tracing=recorded.tracing)
     await parts.ask("GET", "/healthz", headers={b"traceparent": f"00-{TRACE}-{SPAN}-{flags}".encode()})
     assert len(recorded.spans) == spans
+
+
+async def test_below_a_request_that_is_not_sampled_no_span_is_made(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Counting(Sampler):
+        def should_sample(self, parent_context: object, trace_id: int, name: str, *_: object, **__: object) -> SamplingResult:
+            asked.append(name)
+            return SamplingResult(Decision.DROP)
+
+        def get_description(self) -> str:
+            return "none"
+
+    recorded = recorder(Counting())
+    await made_parts(tmp_path, tracing=recorded.tracing).issue()
+    assert asked == ["POST /v1/passcodes"]
+    # Control: one that stands alone asks the sampler for itself.
+    with span_of(recorded.tracing.tracer, "alone", {}):
+        pass
+    assert asked == ["POST /v1/passcodes", "alone"]
 
 
 # -- errors --

@@ -1,16 +1,17 @@
 """Spans as all of this room make them: an error leaves its type in them, and never its words."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Token
+from types import TracebackType
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_current_span, set_span_in_context
 
 ERROR_TYPE = "error.type"
 OUTCOME = "counterfoil.outcome"
 
 
-@contextmanager
 def span_of(
     tracer: Tracer,
     name: str,
@@ -18,20 +19,36 @@ def span_of(
     *,
     kind: SpanKind = SpanKind.INTERNAL,
     within: Context | None = None,
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """A span that is the current one until the block ends; below the current one, or within another context."""
-    # The library would write down what an exception says, and the lines around it.
-    with tracer.start_as_current_span(
-        name, context=within, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as span:
-        try:
-            yield span
-        except BaseException as error:
-            failed(span, type(error).__name__)
-            raise
+    if within is None:
+        above = get_current_span()
+        if above.get_span_context().is_valid and not above.is_recording():
+            # Its trace is not kept: what is below it need not be made to be dropped.
+            return nullcontext(above)
+    return _Spanning(tracer.start_span(name, context=within, kind=kind, attributes=attributes))
 
 
 def failed(span: Span, error_type: str) -> None:
     """Marks what did not work, by the name of an error."""
     span.set_attribute(ERROR_TYPE, error_type)
     span.set_status(StatusCode.ERROR)
+
+
+class _Spanning:
+    """A span's block. The library's own would write down what an exception says, and costs twice as much."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> Span:
+        self._token: Token[Context] = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        detach(self._token)
+        if kind is not None:
+            failed(self._span, kind.__name__)
+        self._span.end()
