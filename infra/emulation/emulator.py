@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,8 @@ class Emulator:
 
     def client(self, service: str, url: str | None = None, **config: Any) -> Any:
         """An SDK client of one service, straight or through a proxy at `url`; closed with the emulator."""
-        session = botocore.session.get_session()
         settings = {"connect_timeout": 10, "read_timeout": 30, "max_pool_connections": 64, **config}
-        client = session.create_client(
+        client = _session().create_client(
             service,
             region_name=REGION,
             endpoint_url=url or self.url,
@@ -73,6 +73,12 @@ class Emulator:
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": kind}],
             BillingMode="PAY_PER_REQUEST",
         )
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: each would read the services' descriptions anew, ten megabytes of them, and keep them."""
+    return botocore.session.get_session()
 
 
 @contextmanager
