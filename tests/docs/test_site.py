@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.service import unmeasured_environment
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 # As `make site` says it; where it goes is a test's own affair.
@@ -22,7 +24,8 @@ ORDER = (
 def _built(pages: Path, target: Path) -> "subprocess.CompletedProcess[str]":
     assert BUILD is not None
     command = [sys.executable, "-m", "sphinx", *BUILD[1].split(), str(pages), str(target)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    environment = unmeasured_environment()
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
