@@ -415,7 +415,10 @@ async def test_the_server_answers_503_and_ends_with_status_70(tmp_path: Path) ->
     )
     try:
         assert process.stdout is not None
-        url = json.loads(process.stdout.readline())["url"]
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        url = json.loads(line)["url"]
         async with connections(url, 1) as (connection,):
             issuer = Caller(connection, deployment.issuer)
             while (got := await issuer.issue()).status == 201:

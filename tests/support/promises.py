@@ -66,8 +66,13 @@ class Promises:
         return got.reason == reason
 
 
-async def under_load(running: Running, deployment: Deployment, promises: Promises, seconds: float, end: signal.Signals) -> None:
-    """Has many callers fill in the promises until the server is sent the signal, and has gone away."""
+async def under_load(
+    running: Running, deployment: Deployment, promises: Promises, seconds: float, end: signal.Signals, redeemed_min: int = 0
+) -> None:
+    """Has many callers fill in the promises until the server is sent the signal, and has gone away.
+
+    That is after so many seconds, or later: a slow machine has then still to redeem the least.
+    """
     async with connections(running.url, 2 * CALLERS) as opened:
         pairs = [
             (Caller(opened[2 * number], deployment.issuer), Caller(opened[2 * number + 1], deployment.validator))
@@ -75,6 +80,8 @@ async def under_load(running: Running, deployment: Deployment, promises: Promise
         ]
         fills = [asyncio.create_task(promises.fill(number, *pair)) for number, pair in enumerate(pairs)]
         await asyncio.sleep(seconds)
+        while len(promises.redeemed) < redeemed_min and not any(fill.done() for fill in fills):
+            await asyncio.sleep(0.01)
         running.process.send_signal(end)
         results = await asyncio.gather(*fills, return_exceptions=True)
     assert all(isinstance(result, ConnectionError | asyncio.IncompleteReadError) for result in results), results
