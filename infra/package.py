@@ -50,6 +50,8 @@ _LEFT_OUT = (
     "stores/sqlite_contents.py",
     "stores/sqlite_file.py",
     "stores/sqlite_journal.py",
+    "stores/sqlite_journal_reader.py",
+    "stores/sqlite_journal_walk.py",
     "stores/watched_commit.py",
     "telemetry",
     "__main__.py",

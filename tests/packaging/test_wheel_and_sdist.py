@@ -94,7 +94,7 @@ def test_the_wheel_holds_the_console_with_its_templates_and_assets(wheel: Path) 
     archive = zipfile.ZipFile(wheel)
     assert {name: archive.read(name) for name in archive.namelist() if name.startswith("counterfoil/console/")} == here
     # What is vendored comes with the list that says where it is from.
-    assert {Path(name).suffix for name in here} == {".py", ".html", ".css", ".js", ".svg", ".toml"}
+    assert {Path(name).suffix for name in here} == {".py", ".html", ".css", ".js", ".svg", ".toml", ".txt"}
 
 
 def test_the_wheel_asks_for_the_consoles_library_as_an_extra_alone(wheel: Path) -> None:

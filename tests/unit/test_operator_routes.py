@@ -538,7 +538,7 @@ def _with(parts: Parts, **replaced: Any) -> Parts:
             route = replace(route, handler=handler)
         routes.append(route)
     api = Api(routes, parts.service.api._authenticate, parts.service.api._observer)
-    return replace(parts, service=replace(parts.service, api=api))
+    return replace(parts, service=replace(parts.service, api=api, front=api))
 
 
 class _Opaque:
