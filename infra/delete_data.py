@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from counterfoil.aws_calls import aws_client
+import botocore.session
 
 KEY_WAITING_DAYS = 7
 
@@ -15,11 +15,12 @@ KEY_WAITING_DAYS = 7
 def delete_data(outputs: dict[str, str], endpoint: str | None = None) -> None:
     """Takes away what the stack retains: both tables at once, the key in a week. A passcode is worth nothing from then on."""
     region = outputs["KeyArn"].split(":")[3]
-    dynamodb = aws_client("dynamodb", region, endpoint)
+    session = botocore.session.get_session()
+    dynamodb = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint)
     for table in (outputs["CounterfoilsTable"], outputs["KeysTable"]):
         dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
         dynamodb.delete_table(TableName=table)
-    kms = aws_client("kms", region, endpoint)
+    kms = session.create_client("kms", region_name=region, endpoint_url=endpoint)
     kms.schedule_key_deletion(KeyId=outputs["KeyArn"], PendingWindowInDays=KEY_WAITING_DAYS)
 
 

@@ -19,6 +19,11 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from counterfoil.aws.client import AwsClient
+from counterfoil.aws.credentials import Credentials
+from counterfoil.aws.endpoint import endpoint_of
+from counterfoil.aws.json_protocol import DYNAMODB, KMS
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".engines" / "emulator" / "bin" / "python"
 REGION = "eu-south-1"
@@ -32,6 +37,7 @@ SDK_ENVIRONMENT = {
     "AWS_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_TEST_CREDENTIALS = Credentials("test", "test")
 
 
 def missing() -> str | None:
@@ -56,6 +62,15 @@ class Emulator:
             aws_access_key_id="test",
             aws_secret_access_key="test",
             config=Config(**settings),
+        )
+        self._clients.append(client)
+        return client
+
+    def product_client(self, service: str, url: str | None = None, **options: Any) -> AwsClient:
+        """The product's own client of `dynamodb` or `kms`, straight or through a proxy at `url`; closed with the emulator."""
+        named = {"dynamodb": DYNAMODB, "kms": KMS}[service]
+        client = AwsClient(
+            named, REGION, endpoint_of(service, REGION, url or self.url), credentials=lambda: _TEST_CREDENTIALS, **options
         )
         self._clients.append(client)
         return client

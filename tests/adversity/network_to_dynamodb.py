@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from infra.emulation import emulator
 
-from counterfoil.aws_calls import TRIES
+from counterfoil.aws.calls import TRIES
 from counterfoil.model.counterfoil import CounterfoilRef
 from counterfoil.stores import dynamodb
 from counterfoil.stores.dynamodb import DynamoDbStore
@@ -63,7 +63,7 @@ async def _one_case(figures: Figures, parts: Parts, weather: Weather, case: int)
     writes = _faults(chance)
     redemption_id = f"case-{case}"
     issued = await parts.issue()
-    key = b64encode(dynamodb._key(CounterfoilRef("1234", issued["timestamp"]))["pk"]["B"]).decode()
+    key = b64encode(dynamodb._key(CounterfoilRef("1234", issued["timestamp"]))["B"]).decode()
     weather.announce(redemption_id, writes)
     expected = [*_truth(writes), "already_redeemed"]
     told = []

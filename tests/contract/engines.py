@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from infra.emulation import dynamodb_local, emulator
 from infra.emulation.emulator import Emulator
 
+from counterfoil.aws.client import AwsClient
 from counterfoil.ports.ambient import NowUs
 from counterfoil.ports.store import Store
 from counterfoil.settings import Settings
@@ -83,13 +84,12 @@ class DynamoDb:
 
         return opened
 
-    def fresh_table(self, url: str | None = None) -> tuple[Any, str]:
+    def fresh_table(self, url: str | None = None) -> tuple[AwsClient, str]:
         """A patient client, straight or through a proxy at `url`, and a table that nobody else has."""
         assert self.running is not None
         table = f"counterfoils-{os.getpid()}-{next(self._numbers)}"
         self.running.create_table(table)
-        once = {"mode": "standard", "total_max_attempts": 1}
-        return self.running.client("dynamodb", url, retries=once, read_timeout=PATIENCE_S), table
+        return self.running.product_client("dynamodb", url, connect_s=PATIENCE_S, answer_s=PATIENCE_S), table
 
     @contextmanager
     def started(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ import yaml
 from infra.emulation.emulator import SDK_ENVIRONMENT
 
 from counterfoil import Client
-from counterfoil.aws_call_counts import OUTCOMES
+from counterfoil.aws.call_counts import OUTCOMES
 from counterfoil.client import CounterfoilError
 from tests.contract.engines import unless_missing
 from tests.packaging.tools import PACKAGING, ROOT, linter, said

@@ -1,20 +1,24 @@
 """Stores broken on purpose, by one rule each: what claims and campaigns must catch, or they show nothing."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from counterfoil.aws.table import ConditionFailed
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted
 from counterfoil.model.limits import ATTEMPTS_MAX
 from counterfoil.model.usage import IssueLimits, LimitReached
 from counterfoil.ports.store import Inserted, Outcome, Store
-from counterfoil.stores import dynamodb, sqlite
+from counterfoil.stores import sqlite
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.stores.sqlite import SqliteStore
 from tests.support.journal import mismatch
+
+R = TypeVar("R")
 
 BURNT = Redemption("burnt", "nobody")
 
@@ -157,9 +161,9 @@ class DynamoDbReadsThenWrites(DynamoDbDropsTheCondition):
 class DynamoDbForgetsItsWrites(DynamoDbStore):
     """Takes its own write, whose answer was lost, for somebody else's."""
 
-    async def _sent(self, *arguments: Any) -> dict[str, Any]:
+    async def _told(self, asked: Awaitable[R]) -> R:
         try:
-            return await super()._sent(*arguments)
-        except dynamodb._ConditionFailed as failed:
+            return await super()._told(asked)
+        except ConditionFailed as failed:
             (failed.item or {}).pop("write_id", None)
             raise

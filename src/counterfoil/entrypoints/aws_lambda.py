@@ -18,7 +18,7 @@ from counterfoil.api.app import Api
 from counterfoil.api.callers import by_gateway_subject
 from counterfoil.api.http import problem
 from counterfoil.api.routes import passcode_routes
-from counterfoil.aws_calls import request_deadline_s
+from counterfoil.aws.calls import request_deadline_s
 from counterfoil.credentials.gateway_principals import GatewayPrincipals
 from counterfoil.entrypoints.lambda_events import Authorizer, Event, NoRequest, request_of, response_of
 from counterfoil.entrypoints.lambda_log import MetricLines, log_json_lines

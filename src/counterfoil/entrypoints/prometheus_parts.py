@@ -14,7 +14,7 @@ from itertools import accumulate
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from counterfoil.aws_call_counts import AWS_CALLS
+from counterfoil.aws.call_counts import AWS_CALLS
 from counterfoil.model.distribution import Distribution
 from counterfoil.model.limits import MICROSECONDS_PER_S
 from counterfoil.ports.ambient import NowUs

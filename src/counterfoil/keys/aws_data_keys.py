@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from counterfoil.keys.aws_key_table import PARTITION_KEY, TTL_ATTRIBUTE, KeyTable
+from counterfoil.aws.client import AwsClient
+from counterfoil.aws.table import PARTITION_KEY, TTL_ATTRIBUTE, Item
+from counterfoil.keys.aws_key_table import KeyTable
 from counterfoil.keys.aws_kms import KmsDeployment, ManagedKey
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, KEY_ID_BYTES, MICROSECONDS_PER_S, SEALED_CONTEXT_LIFETIME_S_MAX
 from counterfoil.ports.ambient import NowUs, TokenBytes
@@ -38,8 +40,8 @@ class KmsDataKeys:
 
     def __init__(
         self,
-        kms: Any,
-        dynamodb: Any,
+        kms: AwsClient,
+        dynamodb: AwsClient,
         table: str,
         deployment: KmsDeployment,
         now_us: NowUs,
@@ -109,7 +111,7 @@ class KmsDataKeys:
         self._primary = primary
         return primary
 
-    async def _pointed_at(self, pointer: dict[str, Any]) -> "_Primary | None":
+    async def _pointed_at(self, pointer: Item) -> "_Primary | None":
         key = await self.opening_key(bytes.fromhex(pointer["key_id"]["S"]))
         if key is None:
             return None
@@ -117,10 +119,10 @@ class KmsDataKeys:
         used = known.used if known is not None and known.key.key_id == key.key_id else 0
         return _Primary(key, int(pointer["created_at_us"]["N"]), self._now_us(), used)
 
-    async def _made(self, pointer: dict[str, Any] | None) -> "_Primary":
+    async def _made(self, pointer: Item | None) -> "_Primary":
         now_us = self._now_us()
         key = await self._kept(now_us)
-        item = {
+        item: Item = {
             PARTITION_KEY: {"S": self._pointer},
             "key_id": {"S": key.key_id.hex()},
             "created_at_us": {"N": str(now_us)},
@@ -140,7 +142,7 @@ class KmsDataKeys:
         while True:
             key_id = self._token_bytes(KEY_ID_BYTES)
             made = await self._managed.fresh("data-key", {"key_id": key_id.hex()})
-            item = {
+            item: Item = {
                 PARTITION_KEY: {"S": f"key#{key_id.hex()}"},
                 "epoch": {"N": str(self._deployment.epoch)},
                 "wrapped": {"B": made.wrapped},
@@ -174,7 +176,7 @@ class KmsDataKeys:
         return f"primary#{self._deployment.epoch}"
 
 
-def _listed(pointer: dict[str, Any]) -> ListedKey:
+def _listed(pointer: Item) -> ListedKey:
     return ListedKey(bytes.fromhex(pointer["key_id"]["S"]), "primary", int(pointer["created_at_us"]["N"]))
 
 

@@ -58,8 +58,8 @@ def keyset_path(url: str) -> Path:
 
 
 def _kms_keys(url: str, settings: KeySettings, now_us: NowUs) -> OpenedKeys:
-    # Imported when chosen: other providers' users need not have the SDK.
-    from counterfoil.aws_calls import aws_client
+    # Imported when chosen: other providers' users need not wait for it.
+    from counterfoil.aws.client import aws_client
     from counterfoil.keys.aws_data_keys import KmsDataKeys
     from counterfoil.keys.aws_kms import KmsDeployment, KmsOwnKeys
 

@@ -15,13 +15,14 @@ import json
 import logging
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable
 from hashlib import sha256
-from typing import Any
+from typing import TypeVar
 
-from botocore.exceptions import ClientError
-
-from counterfoil.aws_calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable, watched_client
+from counterfoil.aws.calls import DEADLINE_S, TRIES, WAITING_MAX_DEFAULT, AwsCalls, AwsUnavailable
+from counterfoil.aws.client import AwsClient
+from counterfoil.aws.json_protocol import Refusal
+from counterfoil.aws.table import PARTITION_KEY, TTL_ATTRIBUTE, ConditionFailed, Item, Table, Value
 from counterfoil.model.counterfoil import Counterfoil, CounterfoilRef, Redemption, State
 from counterfoil.model.journal import Entry, accepted, issued
 from counterfoil.model.limits import CLOCK_TOLERANCE_US, MICROSECONDS_PER_S, RETENTION_S_DEFAULT
@@ -34,8 +35,7 @@ _journal = logging.getLogger("counterfoil.journal")
 # Whatever the level of the log: it is no chatter.
 _journal.setLevel(logging.INFO)
 
-PARTITION_KEY = "pk"
-TTL_ATTRIBUTE = "ttl"
+R = TypeVar("R")
 
 _WRITE_ID_BYTES = 8
 _NOT_THERE = "attribute_not_exists(pk)"
@@ -46,17 +46,15 @@ _LIVE = (
 )
 _JUDGEABLE = f"{_LIVE} AND attempts < :attempts_max AND expires_at_us > :now_us AND timestamp_us <= :stamped_max_us"
 _STATE = {"#state": "state"}
-_ISSUED = {":issued": {"S": State.ISSUED.value}}
-
-Item = dict[str, dict[str, Any]]
+_ISSUED: Item = {":issued": {"S": State.ISSUED.value}}
 
 
 class DynamoDbStore:
-    """The store contract over one table. `client` is an SDK client of DynamoDB (see `aws_calls.aws_client`)."""
+    """The store contract over one table. `client` is one of DynamoDB (see `counterfoil.aws.client`)."""
 
     def __init__(
         self,
-        client: Any,
+        client: AwsClient,
         table: str,
         now_us: NowUs,
         *,
@@ -66,19 +64,18 @@ class DynamoDbStore:
         tries: int = TRIES,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
-        self._client = watched_client(client)
-        self._table = table
         self._now_us = now_us
         self._retention_us = retention_s * MICROSECONDS_PER_S
-        self._calls = AwsCalls(waiting_max=waiting_max, deadline_s=deadline_s, tries=tries)
+        self._calls = AwsCalls(client, waiting_max=waiting_max, deadline_s=deadline_s, tries=tries)
+        self._table = Table(self._calls, table)
         self._token_bytes = token_bytes
 
     async def insert(self, counterfoil: Counterfoil, limits: IssueLimits | None) -> Inserted | LimitReached:
         if limits is not None:
             raise ValueError("a DynamoDB store keeps no limits per client")
         try:
-            await self._asked(self._client.put_item, Item=self._item(counterfoil), ConditionExpression=_NOT_THERE, **_WITH_OLD)
-        except _ConditionFailed as failed:
+            await self._told(self._table.put(self._item(counterfoil), _NOT_THERE))
+        except ConditionFailed as failed:
             # A tag is drawn with its passcode: an item with mine was put by this call, whose first answer was lost.
             mine = failed.item is not None and failed.item["passcode_tag"]["B"] == counterfoil.passcode_tag
             if not mine:
@@ -87,8 +84,7 @@ class DynamoDbStore:
         return "stored"
 
     async def find(self, ref: CounterfoilRef) -> Counterfoil | None:
-        answer = await self._asked(self._client.get_item, Key=_key(ref), ConsistentRead=True)
-        item: Item | None = answer.get("Item")
+        item = await self._told(self._table.read(_key(ref)))
         return None if item is None else _counterfoil(item)
 
     async def redeem(self, ref: CounterfoilRef, redemption: Redemption, attempts_max: int) -> Outcome:
@@ -124,7 +120,7 @@ class DynamoDbStore:
 
     async def check_ready(self) -> None:
         # A read of a key that no counterfoil has: it needs the table and the right to it, and changes nothing.
-        await self._asked(self._client.get_item, Key={PARTITION_KEY: {"B": b"ready?"}}, ConsistentRead=True)
+        await self._told(self._table.read({"B": b"ready?"}))
 
     def measures(self) -> StoreMeasures:
         """What `ports.measured` has of a store that others keep: its calls under way."""
@@ -136,62 +132,48 @@ class DynamoDbStore:
     async def _change(
         self, ref: CounterfoilRef, update: str, condition: str, values: Item, entry: Entry, *, erases_seed_copy: bool = False
     ) -> Outcome:
-        write_id = self._token_bytes(_WRITE_ID_BYTES)
+        write_id: Value = {"B": self._token_bytes(_WRITE_ID_BYTES)}
         # The copy goes; `of_seed` stays, so that it is still known how the passcode was made.
         erasure = " REMOVE seed_copy" if erases_seed_copy else ""
         now_us = 0
 
-        def send() -> dict[str, Any]:
+        def bound() -> Item:
             # Read when it is sent, on the thread that sends it: not when it was asked for, nor when it was tried before.
             nonlocal now_us
             now_us = self._now_us()
-            bound = {**values, **_ISSUED, ":write_id": {"B": write_id}}
+            of_now: Item = {}
             if ":now_us" in update + condition:
-                bound[":now_us"] = {"N": str(now_us)}
-                bound[":stamped_max_us"] = {"N": str(now_us + CLOCK_TOLERANCE_US)}
-            answer: dict[str, Any] = self._client.update_item(
-                TableName=self._table,
-                Key=_key(ref),
-                UpdateExpression=f"{update}, write_id = :write_id{erasure}",
-                ConditionExpression=condition,
-                ExpressionAttributeNames=_STATE,
-                ExpressionAttributeValues=bound,
-                ReturnValues="ALL_NEW",
-                **_WITH_OLD,
-            )
-            return answer
+                of_now = {":now_us": {"N": str(now_us)}, ":stamped_max_us": {"N": str(now_us + CLOCK_TOLERANCE_US)}}
+            return {**values, **_ISSUED, ":write_id": write_id, **of_now}
 
+        expression = f"{update}, write_id = :write_id{erasure}"
         try:
-            answer = await self._sent(send)
-        except _ConditionFailed as failed:
+            changed = await self._told(
+                self._table.update(_key(ref), expression, condition, names=_STATE, values=bound, leaves={"write_id": write_id})
+            )
+        except ConditionFailed as failed:
             if failed.item is None:
                 return Outcome(False, None, now_us)
-            if failed.item.get("write_id") != {"B": write_id}:
+            if failed.item.get("write_id") != write_id:
                 return Outcome(False, _counterfoil(failed.item), now_us)
             # This call's own write, whose first answer was lost.
             changed = failed.item
-        else:
-            changed = answer["Attributes"]
         _log_entry(now_us, entry)
         return Outcome(True, _counterfoil(changed), now_us)
 
-    async def _asked(self, call: Any, **arguments: Any) -> dict[str, Any]:
-        return await self._sent(lambda: call(TableName=self._table, **arguments))
-
-    async def _sent(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    async def _told(self, asked: Awaitable[R]) -> R:
+        """The answer, or the fault in the words of the port."""
         try:
-            return await self._calls.run(send)
+            return await asked
         except AwsUnavailable as fault:
             raise StoreUnavailable(str(fault), retry_after_s=2 if fault.throttled else 1) from fault
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise _ConditionFailed(error.response.get("Item")) from None
-            raise StoreUnavailable(f"the store refused the call: {error.response['Error']['Code']}") from error
+        except Refusal as refusal:
+            raise StoreUnavailable(f"the store refused the call: {refusal.code}") from refusal
 
     def _item(self, counterfoil: Counterfoil) -> Item:
         removable_at_s = -(-(counterfoil.expires_at_us + self._retention_us) // MICROSECONDS_PER_S)
         item: Item = {
-            **_key(counterfoil.ref),
+            PARTITION_KEY: _key(counterfoil.ref),
             "client_id": {"S": counterfoil.client_id},
             "timestamp_us": {"N": str(counterfoil.timestamp_us)},
             "expires_at_us": {"N": str(counterfoil.expires_at_us)},
@@ -212,26 +194,13 @@ class DynamoDbStore:
         return item
 
 
-_WITH_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-
-
-class _ConditionFailed(Exception):
-    """The condition did not hold; `item` is what stands there, None for nothing."""
-
-    def __init__(self, item: Item | None) -> None:
-        super().__init__("the condition did not hold")
-        self.item = item or None
-
-
 def _log_entry(at_us: int, entry: Entry) -> None:
     _journal.info("%s", json.dumps({"at": at_us, **entry._asdict()}))
 
 
-def _key(ref: CounterfoilRef) -> Item:
+def _key(ref: CounterfoilRef) -> Value:
     client = ref.client_id.encode()
-    return {
-        PARTITION_KEY: {"B": sha256(struct.pack(">I", len(client)) + client + struct.pack(">Q", ref.timestamp_us)).digest()}
-    }
+    return {"B": sha256(struct.pack(">I", len(client)) + client + struct.pack(">Q", ref.timestamp_us)).digest()}
 
 
 def _counterfoil(item: Item) -> Counterfoil:

@@ -56,7 +56,7 @@ def keeps_limits(url: str) -> bool:
 
 
 def _dynamodb_store(url: str, now_us: NowUs, retention_s: int, waiting_max: int) -> Store:
-    from counterfoil.aws_calls import aws_client
+    from counterfoil.aws.client import aws_client
     from counterfoil.stores.dynamodb import DynamoDbStore
 
     parts = urlsplit(url)
