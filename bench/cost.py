@@ -2,7 +2,8 @@
 
     make cost
 
-The counts are made on the emulator, by the SDK's own event hooks; a capacity unit is what the answer says was consumed.
+The counts are made on the emulator, where each call is sent: of ours by its client, of the sample's design by the SDK's own
+event hooks. A capacity unit is what the answer says was consumed.
 """
 
 import json
@@ -19,7 +20,10 @@ from typing import Any
 from infra.emulation import emulator
 from infra.emulation.emulator import REGION, ROOT, Emulator, emulated
 
-from counterfoil import aws_calls
+from counterfoil.aws import client as aws_clients
+from counterfoil.aws.client import AwsClient
+from counterfoil.aws.connection import Answer
+from counterfoil.aws.json_protocol import Question
 from counterfoil.entrypoints.aws_lambda import ROUTES, Function, made_function
 from counterfoil.settings import load_settings
 
@@ -45,24 +49,40 @@ class Usage:
         """Requests to KMS."""
         return sum(number for name, number in self.calls.items() if name.startswith("kms:"))
 
-    def watch(self, client: Any) -> Any:
-        """The client, counted from now on: once for each attempt, since each is billed."""
+    def watch_sdk(self, client: Any) -> Any:
+        """The SDK's client, counted from now on: once for each attempt, since each is billed."""
         service = client.meta.service_model.service_name
         events = client.meta.events
-        events.register("before-send.*.*", lambda event_name, **_: self._sent(service, event_name))
+        events.register("before-send.*.*", lambda event_name, **_: self._sent(service, event_name.rpartition(".")[2]))
         if service == "dynamodb":
             events.register(
                 "provide-client-params.dynamodb.*", lambda params, **_: {**params, "ReturnConsumedCapacity": "TOTAL"}
             )
-            events.register("after-call.dynamodb.*", lambda event_name, parsed, **_: self._consumed(event_name, parsed))
+            events.register("after-call.dynamodb.*", lambda parsed, model, **_: self._consumed(model.name, parsed))
         return client
 
-    def _sent(self, service: str, event_name: str) -> None:
-        self.calls[f"{service}:{event_name.rpartition('.')[2]}"] += 1
+    def watch(self, service: str, client: AwsClient) -> AwsClient:
+        """The product's client, counted likewise. It asks by itself what was consumed."""
+        exchanged = client.exchanged
 
-    def _consumed(self, event_name: str, parsed: dict[str, Any]) -> None:
+        def counted(question: Question[Any], *rest: Any) -> Answer:
+            self._sent(service, question.operation)
+            answer = exchanged(question, *rest)
+            if service == "dynamodb":
+                self._consumed(question.operation, json.loads(answer.body))
+            return answer
+
+        # The one way by which a client sends.
+        replaced: Any = client
+        replaced.exchanged = counted
+        return client
+
+    def _sent(self, service: str, operation: str) -> None:
+        self.calls[f"{service}:{operation}"] += 1
+
+    def _consumed(self, operation: str, parsed: dict[str, Any]) -> None:
         units = parsed.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
-        self.units["read" if event_name.endswith("GetItem") else "write"] += units
+        self.units["read" if operation == "GetItem" else "write"] += units
 
 
 def counterfoils(aws: Emulator, transactions: int, *, strict: bool = False) -> Usage:
@@ -98,19 +118,19 @@ def counterfoils(aws: Emulator, transactions: int, *, strict: bool = False) -> U
 
 
 def _watched_functions(usage: Usage, environment: dict[str, str], aws: Emulator) -> dict[str, Function]:
-    make: Any = aws_calls.aws_client
+    make: Any = aws_clients.aws_client
     # Clients of the emulator's own making, since they have credentials; each of the product's is made through this one name.
 
-    def watched(service: str, _region: str | None, _endpoint: str | None) -> Any:
-        return usage.watch(aws.client(service, retries={"mode": "standard", "total_max_attempts": aws_calls.TRIES}))
+    def watched(service: str, _region: str | None, _url: str | None) -> AwsClient:
+        return usage.watch(service, aws.product_client(service))
 
     replaced: Any = watched
-    aws_calls.aws_client = replaced
+    aws_clients.aws_client = replaced
     try:
         settings = load_settings(None, environment)
         return {name: made_function(name, settings, environment) for name in ROUTES if name != "operate"}
     finally:
-        aws_calls.aws_client = make
+        aws_clients.aws_client = make
 
 
 def _asked(function: Function, path: str, subject: str, body: dict[str, Any], expected: int) -> Any:
@@ -145,7 +165,7 @@ def samples(aws: Emulator, transactions: int) -> Usage:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    kms, dynamodb = usage.watch(aws.client("kms")), usage.watch(aws.client("dynamodb"))
+    kms, dynamodb = usage.watch_sdk(aws.client("kms")), usage.watch_sdk(aws.client("dynamodb"))
     key = aws.client("kms").create_key()["KeyMetadata"]
     context = {"stage": "demo", "purpose": "otp", "origin": "1234"}
     for number in range(transactions):
@@ -186,7 +206,7 @@ def document(ours: Usage, strict: Usage, sample: Usage, prices: dict[str, Any]) 
 Made by `make cost` from counts and a price table; a test makes it again and compares. A transaction is one issue and one validation.
 
 ## Counted
-{ours.transactions:,} transactions of each, on the emulator, by the SDK's event hooks (each attempt counts); units are what DynamoDB's answers say.
+{ours.transactions:,} transactions of each, on the emulator, where they are sent (each attempt counts); units are what DynamoDB's answers say.
 
 | per transaction | KMS calls | write units | read units |
 |---|---|---|---|

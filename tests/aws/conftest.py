@@ -8,22 +8,23 @@ import pytest
 from infra.emulation import deployment, emulator
 from infra.emulation.deployment import Deployed, deployed, settings, synthesised
 
-from counterfoil import aws_calls
+from counterfoil.aws import client as aws
+from counterfoil.aws.client import AwsClient
 from tests.contract.engines import unless_missing
 
 
 @pytest.fixture(scope="session", autouse=True)
-def product_clients() -> Iterator[list[Any]]:
-    """The SDK clients that the product makes for itself; closed at the end, since a function never is."""
-    made: list[Any] = []
-    make = aws_calls.aws_client
+def product_clients() -> Iterator[list[AwsClient]]:
+    """The clients that the product makes for itself; closed at the end, since a function never is."""
+    made: list[AwsClient] = []
+    make = aws.aws_client
 
-    def kept(*arguments: Any) -> Any:
+    def kept(*arguments: Any) -> AwsClient:
         made.append(make(*arguments))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(aws_calls, "aws_client", kept)
+        patched.setattr(aws, "aws_client", kept)
         yield made
     for client in made:
         client.close()

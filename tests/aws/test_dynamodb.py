@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from infra.emulation.emulator import REGION, SDK_ENVIRONMENT, Emulator
+from infra.emulation.emulator import Emulator
 
-from counterfoil import aws_calls
+from counterfoil.aws import calls, client
+from counterfoil.aws.credentials import Credentials
 from counterfoil.entrypoints.aws_lambda import REQUEST_DEADLINE_S
 from counterfoil.model.counterfoil import Redemption
 from counterfoil.model.limits import ATTEMPTS_MAX
@@ -25,6 +25,7 @@ from tests.support.clock import START_US, Clock
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.journal import mismatch
 from tests.support.parts import Parts, decoded, made_parts, reason
+from tests.support.scripted_server import Reply, scripted_server
 
 
 @pytest.fixture
@@ -35,8 +36,7 @@ def table(aws: Emulator, request: pytest.FixtureRequest) -> str:
 
 
 def _store(aws: Emulator, table: str, clock: Callable[[], int], url: str | None = None, tries: int = 2) -> DynamoDbStore:
-    client = aws.client("dynamodb", url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
-    return DynamoDbStore(client, table, clock, tries=tries)
+    return DynamoDbStore(aws.product_client("dynamodb", url, connect_s=10, answer_s=1), table, clock, tries=tries)
 
 
 # -- the emulator is fit to show this --
@@ -44,11 +44,11 @@ def _store(aws: Emulator, table: str, clock: Callable[[], int], url: str | None 
 
 def test_the_emulator_refuses_a_lost_race(aws: Emulator, table: str) -> None:
     """If it does not, no race test here means anything."""
-    client = aws.client("dynamodb")
+    tables = aws.client("dynamodb")
     item = {"pk": {"B": b"one"}, "n": {"N": "0"}}
-    client.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
-    with pytest.raises(client.exceptions.ConditionalCheckFailedException) as caught:
-        client.put_item(
+    tables.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+    with pytest.raises(tables.exceptions.ConditionalCheckFailedException) as caught:
+        tables.put_item(
             TableName=table,
             Item=item,
             ConditionExpression="attribute_not_exists(pk)",
@@ -87,7 +87,7 @@ async def test_a_redemption_whose_first_answer_is_lost_is_heard_as_accepted(aws:
 
 
 async def test_a_read_whose_answer_is_cut_off_is_asked_again_and_then_unknown(aws: Emulator, table: str) -> None:
-    """The SDK takes a success without its body for an item that is not there."""
+    """To who takes a success without its body, nothing is there."""
     with fault_proxy(aws.url) as proxy:
         store = _store(aws, table, Clock(), proxy.url)
         ref = await kept(store)
@@ -156,31 +156,21 @@ async def test_a_table_that_is_gone_is_a_fault_and_no_verdict(aws: Emulator, tmp
     assert (answer.status, decoded(answer)["code"]) == (503, "store_unavailable")
 
 
-def _answers_every_call_with(client: Any, status: int, code: str) -> None:
-    class Raw:
-        def stream(self, **_: Any) -> Any:
-            yield b'{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"m"}' % code.encode()
-
-    def answered(request: Any, **_: Any) -> AWSResponse:
-        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, Raw())
-
-    client.meta.events.register("before-send.dynamodb.*", answered)
-
-
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"])
 async def test_throttling_is_a_503_that_says_when_to_come_again(aws: Emulator, tmp_path: Path, code: str) -> None:
-    client = aws.client("dynamodb", retries={"mode": "standard", "total_max_attempts": 1})
-    _answers_every_call_with(client, 400, code)
-    parts = made_parts(tmp_path, store=DynamoDbStore(client, "table", Clock()))
-    answer = await parts.ask("POST", "/v1/passcodes", {"client_id": "1234"}, role="issuer")
+    with scripted_server(Reply(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "m"})) as throttling:
+        store = DynamoDbStore(aws.product_client("dynamodb", throttling.url), "table", Clock())
+        parts = made_parts(tmp_path, store=store)
+        answer = await parts.ask("POST", "/v1/passcodes", {"client_id": "1234"}, role="issuer")
     assert (answer.status, decoded(answer)["code"]) == (503, "store_unavailable")
     assert (b"retry-after", b"2") in answer.headers
+    assert len(throttling.asked) == 2
 
 
 async def test_more_calls_than_may_wait_are_refused_at_once(aws: Emulator, table: str) -> None:
     with fault_proxy(aws.url) as proxy:
-        client = aws.client("dynamodb", proxy.url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
-        store = DynamoDbStore(client, table, Clock(), waiting_max=2, tries=1)
+        slow = aws.product_client("dynamodb", proxy.url, answer_s=1)
+        store = DynamoDbStore(slow, table, Clock(), waiting_max=2, tries=1)
         proxy.fault_of = lambda _: "stalled answer"
         finds = [asyncio.create_task(store.find(made().ref)) for _ in range(3)]
         heard = await asyncio.gather(*finds, return_exceptions=True)
@@ -190,8 +180,7 @@ async def test_more_calls_than_may_wait_are_refused_at_once(aws: Emulator, table
 
 async def test_no_answer_in_time_is_unknown(aws: Emulator, table: str) -> None:
     with fault_proxy(aws.url) as proxy:
-        client = aws.client("dynamodb", proxy.url, retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=1)
-        store = DynamoDbStore(client, table, Clock())
+        store = _store(aws, table, Clock(), proxy.url)
         store._calls._deadline_s = 0.2
         proxy.fault_of = lambda _: "stalled answer"
         with pytest.raises(StoreUnavailable, match="in time"):
@@ -228,12 +217,12 @@ async def test_nothing_is_sent_once_nobody_waits_for_it_any_more(aws: Emulator, 
     store = _store(aws, table, Clock())
     ref = await kept(store)
     held = threading.Event()
-    for _ in range(aws_calls._THREADS):
+    for _ in range(calls._THREADS):
         store._calls._threads.submit(held.wait)
-    token = aws_calls.request_deadline_s.set(time.monotonic() + 0.05)
+    token = calls.request_deadline_s.set(time.monotonic() + 0.05)
     with pytest.raises(StoreUnavailable):
         await store.redeem(ref, MINE, ATTEMPTS_MAX)
-    aws_calls.request_deadline_s.reset(token)
+    calls.request_deadline_s.reset(token)
     held.set()
     await asyncio.sleep(0.3)
     found = await store.find(ref)
@@ -247,23 +236,41 @@ async def test_all_calls_of_a_request_share_its_deadline(aws: Emulator, table: s
         store = _store(aws, table, Clock(), proxy.url)
         proxy.fault_of = lambda _: "stalled answer"
         # Time for one try: once it has stalled, there is none left for another.
-        token = aws_calls.request_deadline_s.set(time.monotonic() + aws_calls._TRY_S + 0.5)
+        token = calls.request_deadline_s.set(time.monotonic() + calls._TRY_S + 0.5)
         for _ in range(4):
             with pytest.raises(StoreUnavailable):
                 await store.find(made().ref)
-        aws_calls.request_deadline_s.reset(token)
+        calls.request_deadline_s.reset(token)
         assert len(proxy.faults) <= 1
         await store.close()
 
 
-def test_the_products_clients_leave_nothing_to_the_sdks_defaults(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SDK_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    config = aws_calls.aws_client("dynamodb", REGION, aws.url).meta.config
-    assert config.retries["total_max_attempts"] == 1
-    assert (config.connect_timeout, config.read_timeout) == (aws_calls.CONNECT_TIMEOUT_S, aws_calls.READ_TIMEOUT_S)
-    assert aws_calls.TRIES * (aws_calls.CONNECT_TIMEOUT_S + aws_calls.READ_TIMEOUT_S) < aws_calls.DEADLINE_S
-    assert aws_calls.DEADLINE_S < REQUEST_DEADLINE_S
+async def test_credentials_that_take_their_time_leave_none_to_send_in(aws: Emulator, table: str) -> None:
+    """A role's are renewed where they are looked up, and nothing bounds that."""
+    store = _store(aws, table, Clock())
+    ref = await kept(store)
+    slow = aws.product_client("dynamodb")
+
+    def renewed() -> Credentials:
+        time.sleep(0.3)
+        return Credentials("test", "test")
+
+    slow.credentials = renewed
+    token = calls.request_deadline_s.set(time.monotonic() + calls._TRY_S + 0.2)
+    late = DynamoDbStore(slow, table, Clock())
+    with pytest.raises(StoreUnavailable, match="sent in time"):
+        await late.redeem(ref, MINE, ATTEMPTS_MAX)
+    calls.request_deadline_s.reset(token)
+    found = await store.find(ref)
+    assert found is not None
+    assert found.redemption is None
+    await late.close()
+    await store.close()
+
+
+def test_what_a_call_may_take_adds_up() -> None:
+    assert calls.TRIES * (client.CONNECT_S + client.ANSWER_S) < calls.DEADLINE_S
+    assert calls.DEADLINE_S < REQUEST_DEADLINE_S
 
 
 # -- a broom that comes late, or early --
@@ -286,17 +293,16 @@ async def test_an_item_deleted_early_is_refused_and_never_accepted(
     passcode = (await parts.issue())["passcode"]
     if redeemed:
         assert (await parts.validate(passcode, key="mine")).status == 200
-    client = aws.client("dynamodb")
-    for item in client.scan(TableName=table)["Items"]:
-        client.delete_item(TableName=table, Key={"pk": item["pk"]})
+    tables = aws.client("dynamodb")
+    for item in tables.scan(TableName=table)["Items"]:
+        tables.delete_item(TableName=table, Key={"pk": item["pk"]})
     assert reason(await parts.validate(passcode, key="mine")) == "unknown_passcode"
 
 
 async def test_an_item_says_when_it_may_be_removed(aws: Emulator, table: str) -> None:
-    client = aws.client("dynamodb")
-    store = DynamoDbStore(client, table, Clock(), retention_s=60)
+    store = DynamoDbStore(aws.product_client("dynamodb"), table, Clock(), retention_s=60)
     await kept(store)
-    (item,) = client.scan(TableName=table)["Items"]
+    (item,) = aws.client("dynamodb").scan(TableName=table)["Items"]
     assert int(item["ttl"]["N"]) * 1_000_000 >= START_US + LIFETIME_US + 60_000_000
     assert int(item["ttl"]["N"]) * 1_000_000 - (START_US + LIFETIME_US + 60_000_000) < 1_000_000
     await store.close()
@@ -313,11 +319,10 @@ async def test_limits_are_refused_and_not_forgotten(aws: Emulator, table: str) -
 
 
 async def test_one_clients_passcodes_are_spread_over_the_partitions(aws: Emulator, table: str) -> None:
-    client = aws.client("dynamodb")
-    store = DynamoDbStore(client, table, system_now_us)
+    store = _store(aws, table, system_now_us)
     for number in range(64):
         await kept(store, made(timestamp_us=START_US + number))
-    first_bytes = {item["pk"]["B"][0] for item in client.scan(TableName=table)["Items"]}
+    first_bytes = {item["pk"]["B"][0] for item in aws.client("dynamodb").scan(TableName=table)["Items"]}
     assert len(first_bytes) > 40
     await store.close()
 

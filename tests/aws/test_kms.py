@@ -8,12 +8,15 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from infra.emulation.emulator import REGION, SDK_ENVIRONMENT, Emulator
 
+from counterfoil.aws.call_counts import AwsCallCounts
+from counterfoil.aws.client import AwsClient
+from counterfoil.aws.connection import Answer
+from counterfoil.aws.json_protocol import Question
 from counterfoil.keys.aws_data_keys import KmsDataKeys
 from counterfoil.keys.aws_kms import KmsDeployment, KmsOwnKeys
 from counterfoil.keys.open_keys import KeySettings, open_keys
@@ -25,24 +28,11 @@ from counterfoil.settings import Settings
 from counterfoil.stores.dynamodb import DynamoDbStore
 from counterfoil.stores.memory import MemoryStore
 from tests.support.clock import Clock
-from tests.support.fault_proxy import fault_proxy
+from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.parts import Parts, decoded, made_parts, reason
+from tests.support.scripted_server import Reply, scripted_server
 
-
-class Calls:
-    """Counts the API calls of SDK clients by operation."""
-
-    def __init__(self) -> None:
-        self.by_operation: Counter[str] = Counter()
-
-    def of(self, client: Any) -> Any:
-        """The client, counted from now on."""
-        client.meta.events.register("before-send.*.*", self._sent)
-        return client
-
-    def _sent(self, request: Any, **_: Any) -> None:
-        target = request.headers["X-Amz-Target"]
-        self.by_operation[(target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]] += 1
+T = TypeVar("T")
 
 
 class Managed:
@@ -54,15 +44,28 @@ class Managed:
         self.table = f"keys-{secrets.token_hex(4)}"
         aws.create_table(self.table, "S")
         self.clock = Clock()
-        self.calls = Calls()
+        self.counts = AwsCallCounts()
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each operation was called."""
+        found: Counter[str] = Counter()
+        for call, number in self.counts.calls.items():
+            found[call.operation] += number
+        return found
+
+    def client(self, service: str, url: str | None = None) -> AwsClient:
+        """A client whose calls are counted."""
+        return self.aws.product_client(service, url, counts=self.counts)
 
     def deployment(self, stage: str = "test", epoch: int = 1) -> KmsDeployment:
         return KmsDeployment(self.arn, stage, epoch)
 
     def instance(self, stage: str = "test", epoch: int = 1, **options: Any) -> KmsDataKeys:
         """One process's provider."""
-        kms, dynamodb = self.calls.of(self.aws.client("kms")), self.calls.of(self.aws.client("dynamodb"))
-        return KmsDataKeys(kms, dynamodb, self.table, self.deployment(stage, epoch), self.clock, **options)
+        return KmsDataKeys(
+            self.client("kms"), self.client("dynamodb"), self.table, self.deployment(stage, epoch), self.clock, **options
+        )
 
 
 @pytest.fixture
@@ -75,7 +78,7 @@ async def test_instances_share_a_key_and_open_what_each_other_sealed(managed: Ma
     key = await one.sealing_key()
     assert await other.sealing_key() == key
     assert await managed.instance(makes_keys=False).opening_key(key.key_id) == key
-    assert managed.calls.by_operation["GenerateDataKey"] == 1
+    assert managed.calls["GenerateDataKey"] == 1
 
 
 async def test_a_burst_makes_one_call(managed: Managed) -> None:
@@ -83,7 +86,7 @@ async def test_a_burst_makes_one_call(managed: Managed) -> None:
     keys = await asyncio.gather(*(one.sealing_key() for _ in range(200)))
     opened = await asyncio.gather(*(other.opening_key(keys[0].key_id) for _ in range(200)))
     assert set(opened) == set(keys)
-    assert (managed.calls.by_operation["GenerateDataKey"], managed.calls.by_operation["Decrypt"]) == (1, 1)
+    assert (managed.calls["GenerateDataKey"], managed.calls["Decrypt"]) == (1, 1)
 
 
 async def test_instances_that_start_together_agree_on_one_key(managed: Managed) -> None:
@@ -130,39 +133,44 @@ async def test_the_primary_key_is_listed_without_asking_kms(managed: Managed) ->
     managed.clock.advance_s(10)
     listed = KeyList(1, (ListedKey(key.key_id, "primary", managed.clock.now_us - 10_000_000),), False, True)
     assert await one.listed() == listed
-    asked = managed.calls.by_operation.total()
+    asked = managed.calls.total()
     assert await managed.instance(makes_keys=False).listed() == listed
-    assert managed.calls.by_operation.total() == asked + 1
+    assert managed.calls.total() == asked + 1
     assert (await managed.instance(epoch=2).listed()).keys == ()
 
 
 async def test_reads_of_the_table_are_consistent_and_keys_outlive_what_they_sealed(managed: Managed) -> None:
-    dynamodb = managed.aws.client("dynamodb")
     read: list[bool] = []
-    dynamodb.meta.events.register(
-        "provide-client-params.dynamodb.GetItem", lambda params, **_: read.append(params["ConsistentRead"])
-    )
-    kms = managed.aws.client("kms")
-    one = KmsDataKeys(kms, dynamodb, managed.table, managed.deployment(), managed.clock)
-    key = await one.sealing_key()
+    with fault_proxy(managed.aws.url) as proxy:
+        proxy.fault_of = lambda request: _seen(read, b'"ConsistentRead":true' in request, b".GetItem" in request)
+        one = KmsDataKeys(
+            managed.client("kms"),
+            managed.client("dynamodb", proxy.url),
+            managed.table,
+            managed.deployment(),
+            managed.clock,
+        )
+        key = await one.sealing_key()
     assert read == [True]
-    item = dynamodb.get_item(TableName=managed.table, Key={"pk": {"S": f"key#{key.key_id.hex()}"}}, ConsistentRead=True)["Item"]
+    name = {"pk": {"S": f"key#{key.key_id.hex()}"}}
+    item = managed.aws.client("dynamodb").get_item(TableName=managed.table, Key=name, ConsistentRead=True)["Item"]
     # Sealing contexts for 30 days, which live for 30 days.
     assert int(item["ttl"]["N"]) * 1_000_000 >= managed.clock.now_us + 60 * 86_400_000_000
+
+
+def _seen(where: list[T], what: T, is_wanted: bool) -> Fault:
+    if is_wanted:
+        where.append(what)
+    return "none"
 
 
 async def test_a_key_of_another_name_is_a_refused_context(managed: Managed) -> None:
     """KMS says so with an error of its own, which the emulator does not know."""
     key = await managed.instance().sealing_key()
-    kms = managed.aws.client("kms", retries={"mode": "standard", "total_max_attempts": 1})
-
-    class Raw:
-        def stream(self, **_: Any) -> Any:
-            yield b'{"__type": "IncorrectKeyException", "message": "m"}'
-
-    kms.meta.events.register("before-send.kms.*", lambda request, **_: AWSResponse(request.url, 400, {}, Raw()))
-    one = KmsDataKeys(kms, managed.aws.client("dynamodb"), managed.table, managed.deployment(), managed.clock)
-    assert await one.opening_key(key.key_id) is None
+    with scripted_server(Reply(400, {"__type": "IncorrectKeyException", "message": "m"})) as refusing:
+        kms = managed.client("kms", refusing.url)
+        one = KmsDataKeys(kms, managed.client("dynamodb"), managed.table, managed.deployment(), managed.clock)
+        assert await one.opening_key(key.key_id) is None
 
 
 async def test_a_sealed_context_can_be_had_as_soon_as_somebody_has_asked_for_a_passcode(
@@ -219,7 +227,7 @@ async def test_who_makes_no_keys_uses_the_last_one_and_asks_for_none(managed: Ma
     managed.clock.advance_s(2 * 86400)
     with pytest.raises(KeysUnavailable):
         await operating.sealing_key()
-    assert managed.calls.by_operation["GenerateDataKey"] == 1
+    assert managed.calls["GenerateDataKey"] == 1
 
 
 async def test_a_key_taken_out_of_the_table_is_forgotten_within_minutes(managed: Managed) -> None:
@@ -257,12 +265,11 @@ async def test_an_endpoint_that_does_not_answer_is_a_fault(managed: Managed) -> 
     key = await managed.instance().sealing_key()
     with fault_proxy(managed.aws.url) as proxy:
         proxy.fault_of = lambda _: "lost answer"
-        config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
-        kms, dynamodb = (managed.aws.client(each, proxy.url, **config) for each in ("kms", "dynamodb"))
+        kms, dynamodb = (managed.client(each, proxy.url) for each in ("kms", "dynamodb"))
         behind = KmsDataKeys(kms, dynamodb, managed.table, managed.deployment(), managed.clock)
         with pytest.raises(KeysUnavailable, match="table of keys"):
             await behind.opening_key(key.key_id)
-        through = KmsDataKeys(kms, managed.aws.client("dynamodb"), managed.table, managed.deployment(), managed.clock)
+        through = KmsDataKeys(kms, managed.client("dynamodb"), managed.table, managed.deployment(), managed.clock)
         with pytest.raises(KeysUnavailable, match="KMS"):
             await through.opening_key(key.key_id)
 
@@ -370,7 +377,7 @@ def strict(managed: Managed, tmp_path: Path) -> tuple[Managed, Parts]:
         keys=managed.instance(),
         credentials=parts.service.handlers.validation.credentials,
         settings=Settings(data=tmp_path, issue_rate_per_s=0.0, outstanding_max=0, seed_routes=True).checked(),
-        own_keys=KmsOwnKeys(managed.calls.of(managed.aws.client("kms")), managed.deployment()),
+        own_keys=KmsOwnKeys(managed.client("kms"), managed.deployment()),
         issues_own_keys=True,
         now_us=managed.clock,
     )
@@ -383,11 +390,11 @@ async def test_strict_mode_asks_kms_once_to_issue_and_once_to_validate(strict: t
     await parts.issue(**bound)
     # Another microsecond: one that is taken would have to be asked for again.
     managed.clock.advance_s(1)
-    before = Counter(managed.calls.by_operation)
+    before = managed.calls
     issued = await parts.issue(**bound)
     assert len(issued["passcode"]) == 87
     assert (await parts.validate(issued["passcode"], key="a", **bound)).status == 200
-    after = managed.calls.by_operation - before
+    after = managed.calls - before
     assert {name: after[name] for name in ("GenerateDataKey", "Decrypt")} == {"GenerateDataKey": 1, "Decrypt": 1}
 
 
@@ -413,10 +420,10 @@ async def test_strict_mode_refuses_what_is_not_what_it_was(
 async def test_in_strict_mode_a_stranger_costs_no_call_of_the_managed_key(strict: tuple[Managed, Parts]) -> None:
     managed, parts = strict
     passcode = (await parts.issue())["passcode"]
-    before = managed.calls.by_operation["Decrypt"]
+    before = managed.calls["Decrypt"]
     forged = passcode[:-20] + ("A" if passcode[-20] != "A" else "B") + passcode[-19:]
     assert reason(await parts.validate(forged)) == "unknown_passcode"
-    assert managed.calls.by_operation["Decrypt"] == before
+    assert managed.calls["Decrypt"] == before
 
 
 async def test_in_strict_mode_a_disabled_key_is_a_fault_and_costs_no_attempt(strict: tuple[Managed, Parts]) -> None:
@@ -457,10 +464,16 @@ async def test_the_reference_samples_routes_work_in_strict_mode(strict: tuple[Ma
         assert (await parts.ask("GET", "/validateOtp", query=f"{query}d-9{otp}", role="validator")).status == 200
 
 
-async def test_what_kms_is_told_are_digests(managed: Managed, tmp_path: Path) -> None:
+async def test_what_kms_is_told_are_digests(managed: Managed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, str]] = []
-    kms = managed.aws.client("kms")
-    kms.meta.events.register("provide-client-params.kms.*", lambda params, **_: told.append(params["EncryptionContext"]))
+    kms = managed.client("kms")
+    exchanged = kms.exchanged
+
+    def heard(question: Question[Any], *rest: Any) -> Answer:
+        told.append(question.arguments()["EncryptionContext"])
+        return exchanged(question, *rest)
+
+    monkeypatch.setattr(kms, "exchanged", heard)
     parts = made_parts(tmp_path, store=MemoryStore(managed.clock), clock=managed.clock)
     object.__setattr__(parts.service.handlers.issuance, "own_keys", KmsOwnKeys(kms, managed.deployment()))
     bound: dict[str, Any] = {"context": {"canary": "canary"}, "transaction": {"canary": "canary"}}
@@ -508,7 +521,7 @@ async def test_strict_mode_over_dynamodb_keeps_the_wrapped_key_in_the_item(stric
     managed, parts = strict
     table = f"cf-{secrets.token_hex(4)}"
     managed.aws.create_table(table)
-    store = DynamoDbStore(managed.aws.client("dynamodb"), table, managed.clock)
+    store = DynamoDbStore(managed.client("dynamodb"), table, managed.clock)
     for part in (parts.service.handlers.issuance, parts.service.handlers.validation):
         object.__setattr__(part, "store", store)
     passcode = (await parts.issue())["passcode"]

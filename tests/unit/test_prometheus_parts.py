@@ -8,14 +8,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.stub import Stubber
 from prometheus_client.parser import text_string_to_metric_families
 
-from counterfoil.aws_call_counts import OUTCOMES, AwsCall, AwsCallCounts
+from counterfoil.aws.call_counts import OUTCOMES, AwsCall, AwsCallCounts
+from counterfoil.aws.connection import NoAnswer
+from counterfoil.aws.json_protocol import Question, Refusal
 from counterfoil.entrypoints import prometheus_parts
 from counterfoil.entrypoints.prometheus import PrometheusObserver
 from counterfoil.model.distribution import Distribution
@@ -24,7 +22,9 @@ from counterfoil.ports.measured import Commits, Contents, StoreMeasures
 from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores.memory import MemoryStore
 from counterfoil.version import __version__
+from tests.support.aws_client import ANYTHING, CREDENTIALS, made_client
 from tests.support.clock import START_US, Clock
+from tests.support.scripted_server import Reply, scripted_server
 
 Samples = dict[str, float]
 
@@ -187,60 +187,49 @@ async def test_a_look_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch, r
 # -- calls of AWS --
 
 
-def _kms(**config: Any) -> Any:
-    return botocore.session.get_session().create_client(
-        "kms",
-        region_name="eu-south-1",
-        # Nothing listens there.
-        endpoint_url="http://127.0.0.1:1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=1, **config),
-    )
-
-
 def test_each_call_of_aws_is_counted_once_by_its_outcome() -> None:
-    counts, kms = AwsCallCounts(), _kms()
-    counts.count(kms)
-    # A client may be shared by several parts, each of which says it.
-    counts.count(kms)
     outcomes = [
-        ("", 0, "ok"),
+        ("", 200, "ok"),
         ("ThrottlingException", 400, "throttled"),
         ("DisabledException", 400, "refused"),
         ("ConditionalCheckFailedException", 400, "condition_failed"),
         ("KMSInternalException", 500, "failed"),
+        ("cut off", 200, "no_answer"),
     ]
-    with Stubber(kms) as stubbed:
-        for code, status, _ in outcomes:
-            if code:
-                stubbed.add_client_error("decrypt", code, http_status_code=status)
-            else:
-                stubbed.add_response("decrypt", {"Plaintext": b"x"})
-        for code, _, _ in outcomes:
-            with pytest.raises(ClientError, match=code) if code else nullcontext():
-                kms.decrypt(CiphertextBlob=b"y")
+    unreadable: Question[bytes] = Question("Decrypt", dict, _unreadable)
+    counts = AwsCallCounts()
+    with scripted_server(*(Reply(status, {"__type": code}) for code, status, _ in outcomes)) as server:
+        kms = made_client(server.url, counts=counts)
+        for code, _, outcome in outcomes:
+            question = unreadable if outcome == "no_answer" else ANYTHING
+            with pytest.raises((Refusal, NoAnswer), match=code) if code else nullcontext():
+                kms.ask(question, CREDENTIALS)
+        kms.close()
     assert counts.calls == {AwsCall("kms", "Decrypt", outcome): 1 for _, _, outcome in outcomes}
     assert sum(counts.durations_s["kms", "Decrypt"].counts) == len(outcomes)
-    assert {outcome for _, _, outcome in outcomes} | {"no_answer"} == set(OUTCOMES)
+    assert {outcome for _, _, outcome in outcomes} == set(OUTCOMES)
+
+
+def _unreadable(_: bytes) -> bytes:
+    raise NoAnswer("cut off")
 
 
 def test_a_call_of_aws_that_nobody_answers_is_counted_too() -> None:
-    counts, kms = AwsCallCounts(), _kms()
-    counts.count(kms)
-    with pytest.raises(BotoCoreError):
-        kms.generate_data_key(KeyId="k", NumberOfBytes=32)
+    counts = AwsCallCounts()
+    # Nothing listens there.
+    with pytest.raises(NoAnswer):
+        made_client("http://127.0.0.1:1", counts=counts).ask(Question("GenerateDataKey", dict, bytes), CREDENTIALS)
     assert counts.calls == {AwsCall("kms", "GenerateDataKey", "no_answer"): 1}
 
 
 async def test_calls_of_aws_are_shown_by_service_operation_and_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, kms = AwsCallCounts(), _kms()
+    counts = AwsCallCounts()
     monkeypatch.setattr(prometheus_parts, "AWS_CALLS", counts)
-    counts.count(kms)
-    with Stubber(kms) as stubbed:
+    with scripted_server(Reply(200, {})) as server:
+        kms = made_client(server.url, counts=counts)
         for _ in range(2):
-            stubbed.add_response("decrypt", {"Plaintext": b"x"})
-            kms.decrypt(CiphertextBlob=b"y")
+            kms.ask(ANYTHING, CREDENTIALS)
+        kms.close()
     found = await _samples(_observer())
     assert found["counterfoil_aws_calls_total|operation=Decrypt|outcome=ok|service=kms"] == 2
     assert found["counterfoil_aws_call_duration_seconds_count|operation=Decrypt|service=kms"] == 2

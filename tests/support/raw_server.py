@@ -1,0 +1,91 @@
+"""A server on loopback that answers each question of a connection with bytes as a script has them, right or wrong."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Script: TypeAlias = "bytes | Callable[[socket.socket], None]"
+"""What is sent, or what is done with the connection. Whatever it is, the connection stays open unless that closes it."""
+
+
+@dataclass
+class RawServer:
+    """Where it listens, how often somebody came, and what was asked."""
+
+    port: int
+    connections: int = 0
+    asked: list[bytes] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+def whole(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    """An answer as it should be."""
+    named = {"content-length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+@contextmanager
+def raw_server(*script: Script, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    """Answers by the script in turn, over all connections, and by its last entry ever after."""
+    left = list(script)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = RawServer(listener.getsockname()[1])
+    threads: list[threading.Thread] = []
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError):
+            spoken = connection if tls is None else tls.wrap_socket(connection, server_side=True)
+            with spoken:
+                while request := _request(spoken):
+                    server.asked.append(request)
+                    entry = left.pop(0) if len(left) > 1 else left[0]
+                    spoken.sendall(entry) if isinstance(entry, bytes) else entry(spoken)
+        connection.close()
+
+    def accept() -> None:
+        while not server.ended.is_set():
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                if server.ended.is_set():
+                    connection.close()
+                    return
+                server.connections += 1
+                threads.append(threading.Thread(target=serve, args=(connection,)))
+                threads[-1].start()
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", server.port)):
+            pass
+        accepting.join()
+        listener.close()
+        for thread in threads:
+            thread.join(timeout=10)
+
+
+def _request(source: socket.socket) -> bytes:
+    """One request with a Content-Length; empty at the end of the connection."""
+    content = b""
+    while b"\r\n\r\n" not in content:
+        part = source.recv(65_536)
+        if not part:
+            return b""
+        content += part
+    head, _, body = content.partition(b"\r\n\r\n")
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    length = next(int(value) for name, _, value in lines if name.lower() == b"content-length")
+    while len(body) < length:
+        part = source.recv(65_536)
+        if not part:
+            return b""
+        body += part
+    return head + b"\r\n\r\n" + body
