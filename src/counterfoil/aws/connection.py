@@ -94,13 +94,15 @@ class _Connection:
             self._socket.sendall(request)
             response = HTTPResponse(cast("socket.socket", _Source(self._socket, deadline_s)), method="POST")
             response.begin()
+            has_an_end = response.length is not None or response.chunked
             body = response.read(ANSWER_BYTES_MAX + 1)
         except (OSError, HTTPException, ValueError) as cause:  # ValueError: a head that is none
             # Not chained: the reader's errors quote what came.
             raise NoAnswer(type(cause).__name__) from None
         if len(body) > ANSWER_BYTES_MAX:
             raise NoAnswer("it is too long")
-        if response.length:
+        # One that ends where the connection ends may have been cut off there.
+        if response.length or not has_an_end:
             raise NoAnswer("it was cut off")
         self._left_at_s = time.monotonic()
         self.may_be_kept = not response.will_close
