@@ -517,6 +517,7 @@ from counterfoil.entrypoints import aws_lambda
 for name, event in json.load(sys.stdin):
     print(json.dumps(getattr(aws_lambda, name)(event, None)), file=sys.stderr)
 """
+    credentials = {**SDK_ENVIRONMENT, "AWS_SECRET_ACCESS_KEY": "canary-aws-secret", "AWS_SESSION_TOKEN": "canary-aws-token"}
     body = {"client_id": "shop-1", "context": {"card": "canary-card"}, "transaction": {"payee": "canary-payee"}}
     headers = {"content-type": "application/json", "authorization": "Bearer canary-token"}
     events = [
@@ -530,7 +531,7 @@ for name, event in json.load(sys.stdin):
     done = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps(events),
-        env={**clean_environment(), **environment, **SDK_ENVIRONMENT, "COUNTERFOIL_LOG_LEVEL": "DEBUG"},
+        env={**clean_environment(), **environment, **credentials, "COUNTERFOIL_LOG_LEVEL": "DEBUG"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -542,6 +543,33 @@ for name, event in json.load(sys.stdin):
     for secret in ("canary", passcode, passcode[30:60]):
         assert secret not in done.stdout
     assert all(json.loads(line) for line in done.stdout.splitlines())
+
+
+def test_a_function_whose_credentials_are_in_its_environment_does_without_the_sdk(environment: dict[str, str]) -> None:
+    program = """
+import json, sys
+sys.modules["botocore"] = None
+from counterfoil.entrypoints import aws_lambda
+print(json.dumps(aws_lambda.issue(json.load(sys.stdin), None)))
+"""
+
+    event = event_2("POST", "/v1/passcodes", '{"client_id": "shop-1"}', {"content-type": "application/json"}, {}, "shop")
+
+    def ran(credentials: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            input=json.dumps(event),
+            env={**clean_environment(), **environment, "AWS_REGION": REGION, **credentials},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    done = ran(SDK_ENVIRONMENT)
+    assert json.loads(done.stdout.splitlines()[-1])["statusCode"] == 201, done.stderr
+    # A control: without them it would have looked for the SDK.
+    assert "AWS_ACCESS_KEY_ID: must be set" in ran({}).stderr
 
 
 # -- what an import must not do --
@@ -563,7 +591,7 @@ secrets.token_bytes = counted("token_bytes", secrets.token_bytes)
 {more}
 import counterfoil.entrypoints.aws_lambda
 print(drawn)
-unwanted = {{"httpx2", "apsw", "uvicorn", "click", "rich", "typed_settings", "prometheus_client"}}
+unwanted = {{"httpx2", "apsw", "botocore", "uvicorn", "click", "rich", "typed_settings", "prometheus_client"}}
 print(sorted(unwanted & {{name.partition(".")[0] for name in sys.modules}}))
 """
 
