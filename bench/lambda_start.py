@@ -23,7 +23,7 @@ from infra.emulation.emulator import REGION, ROOT, SDK_ENVIRONMENT, Emulator, em
 ROUNDS = 11
 SAMPLE_PYTHON = ROOT / ".engines" / "sample" / "bin" / "python"
 REPORT = ROOT / "docs" / "lambda-start.md"
-# The budget of issue and bench alike: what the functions carry beyond what the runtime ships.
+# The budget of issue and bench alike: what the functions carry.
 _BUILD = ROOT / "infra" / "build" / "bench-package"
 
 OURS = """
@@ -120,20 +120,20 @@ def report(rounds: dict[str, list[list[float]]], sizes: dict[str, float]) -> str
     return f"""# Cold start of the functions
 
 Made by `make bench-lambda`: CPU time in a fresh interpreter, {ROUNDS} rounds of each in turn, medians. Both sides call DynamoDB and KMS
-on an emulator, so warm figures include the SDK's own work and no network. Machine: {platform.machine()}, Python {platform.python_version()}.
+on an emulator without TLS, so warm figures include each side's own work and no network. Machine: {platform.machine()}, Python {platform.python_version()}.
 Quote the ratio; the milliseconds are this machine's.
 
 | CPU time | ratio | Counterfoil | the sample's approach (SDK and envelope-encryption library) |
 |---|---|---|---|
 {rows}
 
-## What the package carries beyond the runtime's own SDK: {sum(sizes.values()):.1f} MB unzipped
+## What the package carries: {sum(sizes.values()):.1f} MB unzipped
 | | MB |
 |---|---|
 {content}
 
 No metrics or tracing library is in it: the functions print CloudWatch's embedded metric format themselves, one line a request. Importing
-the usual library's logger and metrics cost another 0.05 to 0.09 s of CPU in a trial, its tracer 0.4 to 0.6 s, as much as the whole rest.
+the usual library's logger and metrics cost another 0.05 to 0.09 s of CPU in a trial, its tracer 0.4 to 0.6 s, on a day on which this machine took 0.7 s for the sample's import and first issue.
 """
 
 

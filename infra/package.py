@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("cffi", "cryptography", "msgspec", "pycparser", "rfc8785")
-"""What the functions import beside the runtime's own SDK (botocore)."""
+"""What the functions import. The runtime has an SDK of its own, which looks for credentials where the environment has none."""
 _PLATFORMS = {"arm64": "aarch64", "x86_64": "x86_64"}
 # What a function never imports: the other entrypoints, the other engines, the client, the documentation page.
 _LEFT_OUT = (

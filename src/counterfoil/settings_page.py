@@ -41,7 +41,8 @@ Every secret comes from a file. None has to be in the environment or on a comman
 | a caller's own credential | `--credential-file` of `issue`, `validate`, `revoke` and `context seal` | 0600 |
 
 Links are followed, and it is the mode of the file behind them that counts. A keyset or a list of credentials that has changed
-is read again at the next request; certificate and settings are read at the start. With AWS, the SDK finds its own credentials.
+is read again at the next request; certificate and settings are read at the start. AWS's credentials
+are not settings: [operations](operations.md#how-aws-is-asked) says where they come from.
 """
 
 

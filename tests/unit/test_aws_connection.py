@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from counterfoil.aws import connection
-from counterfoil.aws.client import AwsClient
-from counterfoil.aws.connection import ANSWER_BYTES_MAX, NoAnswer, tls_context
+from counterfoil.aws.client import AwsClient, tls_context
+from counterfoil.aws.connection import ANSWER_BYTES_MAX, NoAnswer
 from counterfoil.aws.endpoint import Endpoint
 from counterfoil.aws.json_protocol import KMS, Question
 from counterfoil.model.invalid import Invalid
@@ -210,6 +210,21 @@ def test_nothing_is_sent_after_a_resolver_that_took_its_time(client: Made, monke
         assert server.asked == []
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         assert _asked(client(server)) == b"{}"
+
+
+def test_nothing_is_sent_on_a_connection_that_came_too_late(client: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a function was frozen while it connected."""
+
+    class Frozen(socket.socket):
+        def connect(self, address: Any) -> None:
+            super().connect(address)
+            time.sleep(0.3)
+
+    with raw_server(whole(b"{}")) as server:
+        monkeypatch.setattr(socket, "socket", Frozen)
+        with pytest.raises(NoAnswer, match="TimeoutError"):
+            _asked(client(server, connect_s=0.2))
+        assert (server.connections, server.asked) == (1, [])
 
 
 def test_nothing_is_sent_after_the_last_moment(client: Made) -> None:

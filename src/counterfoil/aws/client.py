@@ -1,15 +1,17 @@
 """A client of one service: it signs a question, sends it once and reads the answer. It never asks again: see `calls`."""
 
 import os
+import ssl
 import time
 from functools import cache
 from typing import TypeVar
 
 from counterfoil.aws.call_counts import AWS_CALLS, AwsCall, AwsCallCounts, outcome_of_refusal
-from counterfoil.aws.connection import Answer, Connections, NoAnswer, tls_context
+from counterfoil.aws.connection import Answer, Connections, NoAnswer
 from counterfoil.aws.credentials import Credentials, CredentialSource, check_there_is_a_source, current_credentials
 from counterfoil.aws.endpoint import Endpoint, endpoint_of, region_named
 from counterfoil.aws.json_protocol import DYNAMODB, KMS, Question, Refusal, Service, request_bytes, success
+from counterfoil.model.invalid import Invalid
 
 R = TypeVar("R")
 
@@ -96,3 +98,14 @@ def aws_client(service: str, region: str | None, url: str | None) -> AwsClient:
 @cache
 def _client(service: Service, region: str, endpoint: Endpoint, authorities: str | None) -> AwsClient:
     return AwsClient(service, region, endpoint, authorities=authorities)
+
+
+@cache
+def tls_context(authorities: str | None) -> ssl.SSLContext:
+    """What checks the other end's name and certificate: by the file's authorities, or the machine's. Raises Invalid."""
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except OSError:
+        raise Invalid("AWS_CA_BUNDLE", "must name a file of certificates in PEM") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -9,12 +9,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple, cast
 
 from counterfoil.aws.endpoint import Endpoint
-from counterfoil.model.invalid import Invalid
 
 ANSWER_BYTES_MAX = 65_536
 """Several times the largest item that a table has (under 10 kB)."""
@@ -174,14 +172,3 @@ def _prepared(made: socket.socket, endpoint: Endpoint, tls: ssl.SSLContext | Non
     # Looked at in any case: the resolver takes the time that it likes, and a function may have been frozen meanwhile.
     made.settimeout(_left_s(deadline_s))
     return made if tls is None else tls.wrap_socket(made, server_hostname=endpoint.host)
-
-
-@cache
-def tls_context(authorities: str | None) -> ssl.SSLContext:
-    """What checks the other end's name and certificate: by the file's authorities, or the machine's. Raises Invalid."""
-    try:
-        context = ssl.create_default_context(cafile=authorities)
-    except OSError:
-        raise Invalid("AWS_CA_BUNDLE", "must name a file of certificates in PEM") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -69,7 +69,7 @@ class MetricLines:
 
 
 def log_json_lines(level: str) -> None:
-    """Has every logger print JSON lines. The SDK's own stay at WARNING: at DEBUG they print what is sent."""
+    """Has every logger print JSON lines. The SDK's own stay at WARNING: at DEBUG they print what it finds."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
