@@ -113,7 +113,7 @@ def report(rounds: dict[str, list[list[float]]], sizes: dict[str, float]) -> str
     """docs/lambda-start.md."""
     ours, sample = (list(map(statistics.median, zip(*rounds[name], strict=True))) for name in ("ours", "sample"))
     rows = "\n".join(
-        f"| {label} | {ours[at] / sample[at]:.2f} | {ours[at] * 1000:.0f} ms | {sample[at] * 1000:.0f} ms |"
+        f"| {label} | {ours[at] / sample[at]:.2f} | {ours[at] * 1000:.1f} ms | {sample[at] * 1000:.1f} ms |"
         for at, label in enumerate(("import", "import and first issue", "a warm issue"))
     )
     content = "\n".join(f"| {name} | {size:.2f} |" for name, size in sorted(sizes.items(), key=lambda item: -item[1]))
