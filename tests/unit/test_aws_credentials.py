@@ -75,6 +75,12 @@ class _Found:
         return self
 
 
+class _Empty(_Found):
+    """What there is where a role has been taken away."""
+
+    access_key = secret_key = ""
+
+
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> _Session:
     made = _Session(_Found())
@@ -101,6 +107,7 @@ def test_the_sdk_looks_once_at_a_time(session: _Session) -> None:
     "answer",
     [
         None,
+        _Empty(),
         CredentialRetrievalError(provider="custom-process", error_msg="canary"),
         ClientError({"Error": {"Code": "AccessDenied", "Message": "canary"}}, "AssumeRole"),
     ],

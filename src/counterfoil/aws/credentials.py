@@ -77,7 +77,7 @@ def _found_by_the_sdk() -> Credentials:
     except (BotoCoreError, ClientError) as error:
         # Not chained: it may quote what a program printed that was to give credentials.
         raise NoCredentials(f"the SDK found none: {type(error).__name__}") from None
-    if kept is None:
+    if kept is None or not kept.access_key or not kept.secret_key:
         raise NoCredentials("none in the environment, and the SDK found none elsewhere")
     return Credentials(kept.access_key, kept.secret_key, kept.token)
 
