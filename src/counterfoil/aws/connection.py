@@ -90,10 +90,11 @@ class _Connection:
         try:
             self._socket.settimeout(within_s)
             self._socket.sendall(request)
-            response = HTTPResponse(cast("socket.socket", _Source(self._socket, deadline_s)), method="POST")
-            response.begin()
-            has_an_end = response.length is not None or response.chunked
-            body = response.read(ANSWER_BYTES_MAX + 1)
+            # Closed in any case: collected unclosed, it would complain of what it reads from being closed.
+            with HTTPResponse(cast("socket.socket", _Source(self._socket, deadline_s)), method="POST") as response:
+                response.begin()
+                has_an_end = response.length is not None or response.chunked
+                body = response.read(ANSWER_BYTES_MAX + 1)
         except (OSError, HTTPException, ValueError) as cause:  # ValueError: a head that is none
             # Not chained: the reader's errors quote what came.
             raise NoAnswer(type(cause).__name__) from None
