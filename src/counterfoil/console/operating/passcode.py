@@ -19,7 +19,8 @@ PATH = "/passcode"
 ENTRIES_MAX = 100
 LOOKS_MAX = 2
 """A look at the journal is bounded by the API; a page makes so many in a row."""
-_TIMESTAMP_DIGITS_MAX = 18
+_TIMESTAMP_DIGITS_MAX = 19
+_TIMESTAMP_US_MAX = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -107,7 +108,9 @@ class OnePasscode:
 
 
 def _is_timestamp(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS_MAX
+    """Whether the journal can be asked for it: a passcode that somebody made up may say any time."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS_MAX
+    return is_number and int(text) <= _TIMESTAMP_US_MAX
 
 
 async def _look(visit: Visit, timestamp_us: int, cursor: str) -> _Found:
