@@ -137,6 +137,21 @@ async def test_failed_logins_wait_after_a_few_and_open_sessions_do_not_notice(ho
     assert (await stranger.log_in("wrong")).status == 401
 
 
+async def test_links_that_are_made_up_wait_as_well_and_spend_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    token = house.console.admit_once(house.parts.secrets["operator"])
+    stranger = house.visitor()
+    await stranger.go("/console/login")
+    statuses = [(await stranger.go("/console/login/once", {"once": f"guess-{at}"})).status for at in range(50)]
+    assert statuses == [401] * failed_logins.BURST + [429] * (50 - failed_logins.BURST)
+    assert caplog.text.count("a login link of the console was refused") == failed_logins.BURST
+    assert (await stranger.log_in("wrong")).status == 429
+    await stranger.go(f"/console/login?once={token}")
+    assert (await stranger.go("/console/login/once", {"once": token})).status == 429
+    house.seconds.now_s += failed_logins.EVERY_S
+    await stranger.go(f"/console/login?once={token}")
+    assert (await stranger.go("/console/login/once", {"once": token})).status == 200
+
+
 async def test_a_login_has_a_session_id_of_its_own_every_time(house: House) -> None:
     visitor = house.visitor()
     visitor.cookies["counterfoil_console"] = "planted"

@@ -63,6 +63,9 @@ class Login:
         if request.method == "POST":
             form = read_form(request)
             self._tokens.check(cookie(request, LOGIN_COOKIE), form)
+            wait_s = self._failed.wait_s()
+            if wait_s:
+                return self._page(request, 429, f"Too many logins have failed. Try again in {wait_s} s.", wait_s=wait_s)
             if path == "/login":
                 return await self._by_credential(request, form.get("credential", "").strip(), calls)
             return await self._by_link(request, form.get("once", ""), calls)
@@ -95,9 +98,6 @@ class Login:
         return see_other(f"{PATH}/login", set_cookie(SESSION_COOKIE, "", over_tls=self._over_tls))
 
     async def _by_credential(self, request: Request, credential: str, calls: ApiCalls) -> Response:
-        wait_s = self._failed.wait_s()
-        if wait_s:
-            return self._page(request, 429, f"Too many logins have failed. Try again in {wait_s} s.", wait_s=wait_s)
         caller = await _operator(calls, credential)
         if caller is None:
             return self._page(request, 503, _UNCHECKED)
@@ -113,6 +113,7 @@ class Login:
         admission = self._once.spend(once)
         caller = None if admission is None else await _operator(calls, admission.credential)
         if admission is None or not isinstance(caller, Caller):
+            self._failed.count()
             told = "request %s: a login link of the console was refused: spent, too old or unknown"
             _log.warning(told, request.request_id, extra=_named(request))
             return self._page(request, 401, "This link is spent or too old. Log in with the operator's credential.")
