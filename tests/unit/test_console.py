@@ -163,6 +163,15 @@ async def test_a_login_has_a_session_id_of_its_own_every_time(house: House) -> N
     assert len(first) == 43
 
 
+async def test_who_logs_in_again_leaves_no_session_behind(house: House) -> None:
+    visitor, holder = await house.operator(), house.visitor()
+    holder.cookies.update(visitor.cookies)
+    assert (await holder.get("/console/")).status == 200
+    await visitor.log_in(house.parts.secrets["operator"])
+    assert (await visitor.get("/console/")).status == 200
+    assert (await holder.get("/console/")).status == 303
+
+
 async def test_cookies_are_for_this_path_this_site_and_no_script(house: House, tmp_path: Path) -> None:
     visitor = house.visitor()
     await visitor.get("/console/login")

@@ -121,7 +121,11 @@ class Login:
 
     def _let_in(self, caller: Caller, credential: str, request: Request, leads_to: str = "/") -> Response:
         _log.info("request %s: %s logged in to the console", request.request_id, caller.name, extra=_named(request))
-        # Always a new id: one that somebody else has planted must not become a session's.
+        # Always a new id: one that somebody else has planted must not become a session's. The one before it ends: this
+        # browser cannot reach it any more, and whoever else can must not.
+        before = cookie(request, SESSION_COOKIE)
+        if before is not None:
+            self._sessions.end(before)
         session_id = self._sessions.begin(credential)
         return see_other(PATH + leads_to, set_cookie(SESSION_COOKIE, session_id, over_tls=self._over_tls))
 
