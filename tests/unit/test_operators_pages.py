@@ -338,6 +338,18 @@ async def test_what_is_no_passcode_is_not_repeated(visitor: Visitor) -> None:
         assert 'value="shop-1"' in visitor.page
 
 
+async def test_a_passcode_in_the_wrong_field_goes_nowhere_either(house: Operating, visitor: Visitor) -> None:
+    _, issued = await house.pay()
+    passcode = issued["passcode"]
+    for others in ({"timestamp": "1"}, {"passcode": passcode}, {"passcode": "x"}, {}):
+        await visitor.go("/console/passcode")
+        answer = await visitor.post("/console/passcode/find", {"client_id": passcode, **others})
+        assert (answer.status, passcode in visitor.page) == (200, False)
+        assert "Paste it into its own" in visitor.text()
+    await visitor.post("/console/passcode/find", {"timestamp": passcode})
+    assert passcode not in visitor.page
+
+
 @pytest.mark.parametrize("timestamp", ["", "x", "-1", "1" * 20, str(2**63), "１", "1.5"])
 async def test_what_is_no_timestamp_is_told_the_rule(visitor: Visitor, timestamp: str) -> None:
     await visitor.go("/console/passcode")

@@ -49,12 +49,15 @@ class OnePasscode:
         """From what was typed to an address that holds no secret."""
         client_id, pasted = visit.form.get("client_id", "").strip(), visit.form.get("passcode", "").strip()
         timestamp = visit.form.get("timestamp", "").strip()
+        if _timestamp_of(client_id) is not None:
+            # Nothing but the passcode's own field is kept out of the address.
+            return self._page(visit, notice="That was a passcode in the field of the client. Paste it into its own.")
         if pasted:
-            try:
-                timestamp = str(parsed_passcode(pasted).header.timestamp_us)
-            except MalformedPasscode:
+            said = _timestamp_of(pasted)
+            if said is None:
                 notice = "That is not spelled like a passcode: cf1_ and 83 letters, digits, - and _, whole and with no space."
                 return self._page(visit, notice=notice, client_id=client_id)
+            timestamp = str(said)
         if not _is_timestamp(timestamp):
             notice = "Give a passcode, or a timestamp: the microseconds that came with the passcode, digits alone."
             return self._page(visit, notice=notice, client_id=client_id)
@@ -105,6 +108,14 @@ class OnePasscode:
             now_us=self._now_us(),
             spelled=spelled,
         )
+
+
+def _timestamp_of(text: str) -> int | None:
+    """What a passcode says; None for what is none."""
+    try:
+        return parsed_passcode(text).header.timestamp_us
+    except MalformedPasscode:
+        return None
 
 
 def _is_timestamp(text: str) -> bool:
