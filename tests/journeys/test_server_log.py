@@ -100,7 +100,8 @@ def test_every_line_under_faults_is_a_json_object_without_what_was_sent(deployme
 
 def test_without_being_asked_for_it_says_nothing_of_single_requests(deployment: Deployment) -> None:
     with deployment.serving(COUNTERFOIL_LOG_LEVEL="DEBUG") as running:
-        assert httpx2.get(f"{running.url}/healthz").status_code == 200
+        for offered in ({}, {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAA"}):
+            assert httpx2.get(f"{running.url}/healthz", headers=offered).status_code == 200
         assert _log(running) == ""
 
 
