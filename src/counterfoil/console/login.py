@@ -25,6 +25,7 @@ LIVE_HEADER = b"counterfoil-live"
 """What the pages' own script says when it asks for a page again."""
 _LOGIN_COOKIE_BYTES = 16
 _LOGIN_COOKIE = re.compile(f"[0-9a-f]{{{2 * _LOGIN_COOKIE_BYTES}}}")
+_LINK_QUERY_BYTES_MAX = 256
 _log = logging.getLogger(__name__)
 
 
@@ -70,8 +71,7 @@ class Login:
                 return await self._by_credential(request, form.get("credential", "").strip(), calls)
             return await self._by_link(request, form.get("once", ""), calls)
         if request.method in ("GET", "HEAD") and path == "/login":
-            once = dict(parse_qsl(request.query.decode("latin-1"))).get("once", "")
-            return self._page(request, 200, once=once)
+            return self._page(request, 200, once=_once(request.query))
         return self._page(request, 405, "Log in by the page's own button.")
 
     async def visitor(self, request: Request, calls: ApiCalls) -> tuple[Session, Caller]:
@@ -137,6 +137,13 @@ class Login:
         body = self._templates.rendered("login.html", **values)
         wait = ((b"retry-after", str(wait_s).encode()),) if wait_s else ()
         return page(body, status, (*set_cookie(LOGIN_COOKIE, visitor, over_tls=self._over_tls), *wait))
+
+
+def _once(query: bytes) -> str:
+    """What a login link ends with; nothing where the query is longer than that of any link of ours."""
+    if len(query) > _LINK_QUERY_BYTES_MAX:
+        return ""
+    return dict(parse_qsl(query.decode("latin-1"))).get("once", "")
 
 
 def _named(request: Request) -> dict[str, str]:
