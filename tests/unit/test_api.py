@@ -296,6 +296,17 @@ async def test_packed_assets_are_sent_packed_to_who_takes_them(parts: Parts) -> 
     assert gzip.decompress(packed.body) == plain.body
 
 
+@pytest.mark.parametrize("name", ["swagger-ui.css", "swagger-ui-bundle.js"])
+async def test_packed_assets_are_read_and_unpacked_once(parts: Parts, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One took 8 ms and 1.7 MB, which any stranger could have the service spend again and again."""
+    first = await parts.ask("GET", f"/docs/{name}")
+    monkeypatch.setattr("counterfoil.api.docs_page.gzip.decompress", None)
+    monkeypatch.setattr("counterfoil.api.docs_page.files", None)
+    for method in ("GET", "HEAD"):
+        again = await parts.ask(method, f"/docs/{name}")
+        assert (again.status, again.body is first.body) == (200, True)
+
+
 async def test_the_page_forbids_everything_but_its_own_scripts(parts: Parts) -> None:
     policy = dict((await parts.ask("GET", "/docs")).headers)[b"content-security-policy"].decode()
     assert "default-src 'none'" in policy
