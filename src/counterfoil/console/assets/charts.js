@@ -2,6 +2,8 @@
 "use strict";
 
 const HEIGHT_PX = 190;
+// From one time on the axis to the next: hours, minutes and seconds, and a space between.
+const TIME_PX = 80;
 // Lines that lie on one another are told apart by their dashes too.
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -74,8 +76,8 @@ class Chart {
         y: scale,
       },
       axes: [
-        { ...axis, size: 26, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((each) => clock(each, step)) },
-        { ...axis, size: 50, grid: { stroke: colour("rule"), width: 1, filter: kind === "log" ? powersOfTen : (_, splits) => splits }, values: (_, splits) => splits.map((each) => (each == null ? "" : spelled(each, ""))) },
+        { ...axis, size: 26, space: TIME_PX, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((each) => clock(each, step)) },
+        { ...axis, size: 50, grid: { stroke: colour("rule"), width: 1, filter: kind === "log" ? powersOfTen : (_, splits) => splits }, values: (_, splits) => splits.map((each) => (each == null ? "" : spelled(each, kind === "share" ? unit : ""))) },
       ],
       series: [
         { label: "UTC", value: (_, seconds) => (seconds == null ? "–" : clock(seconds, 1)) },
