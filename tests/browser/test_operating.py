@@ -128,16 +128,23 @@ def test_no_label_of_a_chart_runs_into_the_next(operator: Chrome, service: Devel
 def test_no_column_of_a_table_is_beyond_the_edge_of_a_screen(
     operator: Chrome, service: Development, ends: Ends, width_px: int
 ) -> None:
-    ends.pay(changed=True, copies=1, client_id="DE02120300000000202051" * 4)
+    client_id = "DE02120300000000202051" * 4
+    ends.pay(changed=True, copies=1, client_id=client_id)
     emulate(operator, width_px=width_px)
-    for page in ("refusals", "keys"):
+    for page in (f"refusals?client_id={client_id}", "keys"):
         open_page(operator, service, page)
-        operator.find_element("css selector", "tbody tr")
+        operator.find_element("css selector", "#latest-rows a" if page.startswith("refusals") else ".stacking .sign")
         cut = operator.execute_script(
             "return [...document.querySelectorAll('section .scrolling')].filter(each => each.scrollWidth > each.clientWidth)"
             ".map(each => each.getAttribute('aria-labelledby'))"
         )
         assert cut == [], page
+        lapping = operator.execute_script(
+            "return [...document.querySelectorAll('section .scrolling tbody > tr > * *')].filter(each => "
+            "each.getBoundingClientRect().right > each.closest('td, th').getBoundingClientRect().right + 1)"
+            ".map(each => each.textContent)"
+        )
+        assert lapping == [], page
     if width_px < 992:
         # The head is not in sight there, so each cell says what it is.
         unsaid = operator.execute_script(
