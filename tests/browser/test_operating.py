@@ -1,5 +1,6 @@
 """The operator's pages in a real browser: live under traffic, an attack seen for what it is, a stolen passcode's story."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -51,8 +52,9 @@ LOOKED_FOR = """
 for (const chart of document.querySelectorAll(".chart")) {
   const columns = JSON.parse(chart.dataset.columns);
   const last = columns[0].at(-1) ?? 1.8e9;
-  chart.dataset.spanS = arguments[0];
-  chart.dataset.columns = JSON.stringify(columns.map((_, at) => (at ? [1, 2] : [last - arguments[0], last])));
+  const times = arguments[0] ? [last - arguments[0], last] : [last];
+  if (arguments[0]) chart.dataset.spanS = arguments[0];
+  chart.dataset.columns = JSON.stringify(columns.map((_, at) => (at ? times.map(() => 1) : times)));
   chart.dispatchEvent(new Event("fresh"));
 }
 """
@@ -122,6 +124,18 @@ def test_no_label_of_a_chart_runs_into_the_next(operator: Chrome, service: Devel
         assert times
         close = [(one[2], other[2]) for line in times for one, other in pairwise(line) if other[0] - one[1] < 6]
         assert close == [], (page, span_s)
+
+
+def test_a_chart_of_a_single_moment_has_the_times_of_its_span(operator: Chrome, service: Development, ends: Ends) -> None:
+    ends.pay()
+    operator.execute_cdp_cmd("Page.enable", {})
+    operator.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WRITTEN})
+    open_page(operator, service, "now")
+    WebDriverWait(operator, PATIENCE_S).until(lambda _: operator.execute_script("return written.length"))
+    operator.execute_script(LOOKED_FOR, 0)
+    written = {text for *_, text in operator.execute_script("return written")}
+    assert len([text for text in written if re.fullmatch(r"\d\d:\d\d:\d\d", text)]) > 2, written
+    assert [text for text in written if "-" in text] == []
 
 
 @pytest.mark.parametrize("width_px", [320, 390, 768, 1000])

@@ -72,7 +72,7 @@ class Chart {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !this.isStacked } },
       scales: {
-        x: { range: (_, first, last) => this.span(first, last, Number(spanS)) },
+        x: { range: () => this.span(Number(spanS)) },
         y: scale,
       },
       axes: [
@@ -89,9 +89,12 @@ class Chart {
     this.plot.over.addEventListener("mouseleave", () => this.tellNewest());
   }
 
-  // Bars that begin at a time end after the last of them; what moves ends with the newest.
-  span(first, last, spanS) {
-    if (first == null) return [0, spanS];
+  // Bars that begin at a time end after the last of them; what moves ends with the newest. By our own times: where there is but
+  // one, the library makes years of it.
+  span(spanS) {
+    const [times] = this.columns;
+    if (!times.length) return [0, spanS];
+    const first = times[0], last = times[times.length - 1];
     return this.beginsAt ? [first, first + spanS] : [Math.min(first, last - spanS), last];
   }
 
