@@ -9,8 +9,8 @@ BIN := .venv/bin
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
 	@$(BIN)/counterfoil demo
 
-run: .venv/ready  ## leave a development service running, with the lines to paste
-	@$(BIN)/counterfoil dev
+run: .venv/ready  ## leave a development service running, with the lines to paste; RUN_OPTIONS="--port 0" takes a free port
+	@$(BIN)/counterfoil dev $(RUN_OPTIONS)
 
 test: .venv/ready  ## everything that CI runs
 	@BIN=$(BIN) scripts/test
