@@ -52,6 +52,22 @@ async def _operations(parts: Parts) -> list[tuple[str, str, dict[str, Any]]]:
 # -- the document --
 
 
+async def test_a_body_to_begin_with_is_one_that_is_taken(parts: Parts) -> None:
+    paths = (await _document(parts))["paths"]
+    bodies = {
+        f"{method} {path}": operation["requestBody"]["content"]["application/json"].get("example")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+    }
+    issue, validate = bodies["post /v1/passcodes"], bodies["post /v1/passcodes/validate"]
+    assert sorted(issue) == ["client_id", "context", "transaction"]
+    assert validate == {**issue, "passcode": "cf1_..."}
+    assert sorted(bodies["post /v1/passcodes/revoke"]) == ["client_id", "passcode"]
+    assert sorted(bodies["post /v1/contexts/seal"]) == ["client_id", "sealed_pairs"]
+    assert (await parts.ask("POST", "/v1/passcodes", issue, role="issuer")).status == 201
+
+
 async def test_the_document_is_valid_openapi_3_1(parts: Parts) -> None:
     document = await _document(parts)
     OpenAPIV31SpecValidator(document).validate()

@@ -277,6 +277,22 @@ async def test_the_same_question_is_asked_once_in_a_while(house: Operating, visi
     assert house.api.asked.count("GET /v1/refusals") == 2 + KEPT_MAX + 2
 
 
+async def test_nothing_on_the_page_is_later_than_it_says_to_be(house: Operating, visitor: Visitor) -> None:
+    assert (await house.pay(transaction={"amount": "99.00"}))[0] == 409
+    house.pass_s(61)
+    # The first page has asked for the same counts, and Refusals shows them for a moment more.
+    await shown(visitor, "/")
+    as_of = part(visitor, "as-of")
+    house.pass_s(FRESH_S / 2)
+    assert (await house.pay(transaction={"amount": "99.00"}))[0] == 409
+    await shown(visitor, "/refusals")
+    assert part(visitor, "as-of") == as_of
+    assert part(visitor, "latest-rows").count("transaction_mismatch") == 1
+    house.pass_s(FRESH_S / 2)
+    await shown(visitor, "/refusals")
+    assert part(visitor, "latest-rows").count("transaction_mismatch") == 2
+
+
 async def test_what_changes_by_the_day_is_asked_less_often_but_by_its_own_page(house: Operating, visitor: Visitor) -> None:
     house.api.asked.clear()
     for _ in range(3):
