@@ -9,8 +9,8 @@ BIN := .venv/bin
 demo: .venv/ready  ## play honest and dishonest deliveries against a real service
 	@$(BIN)/counterfoil demo
 
-run: .venv/ready  ## leave a development service running, with the lines to paste
-	@$(BIN)/counterfoil dev
+run: .venv/ready  ## leave a development service running, with the lines to paste; RUN_OPTIONS="--port 0" takes a free port
+	@$(BIN)/counterfoil dev $(RUN_OPTIONS)
 
 test: .venv/ready  ## everything that CI runs
 	@BIN=$(BIN) scripts/test
@@ -85,6 +85,7 @@ lock: .venv/ready  ## resolve the locked versions anew
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
 	@$(COMPILE) pyproject.toml --constraint requirements.lock --output-file packaging/runtime.lock
+	@$(COMPILE) packaging/console.in --constraint requirements.lock --output-file packaging/console.lock
 	@$(COMPILE) packaging/builder.in --constraint requirements.lock --output-file packaging/builder.lock
 	@$(COMPILE) .ci/uv.in --output-file .ci/uv.lock
 	@$(COMPILE) packaging/tools.in --output-file packaging/tools.lock
@@ -110,7 +111,7 @@ package: .venv/ready  ## wheel and sdist in dist, from a manual page and a setti
 	@$(BIN)/python -m pytest tests/packaging/test_manual_page.py tests/unit/test_settings.py -k "page_is_what_the_code_makes"
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build
-	@cp packaging/runtime.lock dist/
+	@cp packaging/runtime.lock packaging/console.lock dist/
 
 docs-assets:  ## fetch the documentation page's library again
 	@scripts/fetch-docs-assets

@@ -36,6 +36,8 @@ class Result:
     claim: str
     unit: str
     cases: int
+    source: str = ""
+    """The hash of what its figures come from."""
     seconds: float = 0.0
     """Of computing, summed over the workers."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -164,7 +166,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _result(campaign: Campaign, cases: int, chunks: Sequence[dict[str, Any]], folder: Path) -> Result:
-    result = Result(campaign.name, campaign.claim, campaign.unit, cases, per_chunk=campaign.per_chunk)
+    result = Result(campaign.name, campaign.claim, campaign.unit, cases, source_of(campaign), per_chunk=campaign.per_chunk)
     for chunk in chunks:
         result.seconds += chunk["seconds"]
         result.failures += chunk["failures"][: FAILURES_KEPT - len(result.failures)]

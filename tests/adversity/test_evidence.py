@@ -1,6 +1,7 @@
 """A run notes its progress, goes on where it was cut off, and tells failures; the page says what its twin says."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.adversity import evidence
 from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.campaigns import CAMPAIGNS, campaign_named
 from tests.adversity.evidence import PAGE, TWIN, as_twin, main, page
@@ -89,10 +91,42 @@ def test_what_is_recorded_is_compared_with_what_is_played_again(tmp_path: Path) 
     assert check(twin, Random(1)) == 1
 
 
+def evidence_of(monkeypatch: pytest.MonkeyPatch, folder: Path, made_up: Campaign) -> tuple[int, Any]:
+    """What `make adversity` ends with, and the twin that it writes, where there is only this campaign and no note is left."""
+    monkeypatch.setattr(evidence, "CAMPAIGNS", (made_up,))
+    monkeypatch.setattr(evidence, "TWIN", folder / "evidence.json")
+    monkeypatch.setattr(evidence, "PAGE", folder / "evidence.md")
+    monkeypatch.setattr(evidence, "played", lambda *asked: play(made_up, folder / str(time.monotonic_ns()), SIZES.full))
+    # What this test is part of may differ from the commit.
+    monkeypatch.setattr(evidence, "git", lambda *words: "")
+    ended = main([])
+    return ended, json.loads((folder / "evidence.json").read_text())
+
+
+def test_what_the_twin_has_of_the_same_source_is_not_played_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    first = evidence_of(monkeypatch, tmp_path, campaign(counting(seen)))
+    again = evidence_of(monkeypatch, tmp_path, campaign(counting(seen)))
+    assert first == again
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("changed", ["source", "cases", "failures"])
+def test_what_the_twin_has_of_another_source_or_size_or_failed_is_played_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
+) -> None:
+    seen: list[tuple[int, int]] = []
+    _, twin = evidence_of(monkeypatch, tmp_path, campaign(counting(seen)))
+    twin["campaigns"][0][changed] = {"source": "another", "cases": 24, "failures": ["case 3"]}[changed]
+    (tmp_path / "evidence.json").write_text(json.dumps(twin))
+    evidence_of(monkeypatch, tmp_path, campaign(counting(seen)))
+    assert len(seen) == 6
+
+
 def published() -> Any:
-    """The evidence that is committed; skipped before the first run at full size."""
-    if not TWIN.exists():
-        pytest.skip("no evidence is published yet: `make adversity` writes it")
+    """The evidence that is committed; skipped before a run at full size has come to its end."""
+    if not TWIN.exists() or json.loads(TWIN.read_text())["left"]:
+        pytest.skip("no evidence is complete yet: `make adversity` writes it")
     return json.loads(TWIN.read_text())
 
 

@@ -1,6 +1,8 @@
 """The operator's pages in a real browser: live under traffic, an attack seen for what it is, a stolen passcode's story."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,35 @@ from tests.contract.engines import unless_missing
 pytestmark = pytest.mark.slow
 PAGES = ("", "now", "refusals", "passcode", "keys", "health")
 WIDTHS_PX = (320, 390, 768, 1280, 1920)
+# Notes each text that stands on a canvas, with its ends.
+WRITTEN = """
+window.written = [];
+const canvases = [];
+const { fillText, clearRect } = CanvasRenderingContext2D.prototype;
+const PARTS_LEFT = { center: 0.5, right: 1, end: 1 };
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
+  if (!canvases.includes(this.canvas)) canvases.push(this.canvas);
+  const at = this.getTransform().transformPoint(new DOMPoint(x, y));
+  const wide = this.measureText(text).width;
+  const left = at.x - wide * (PARTS_LEFT[this.textAlign] ?? 0);
+  window.written.push([canvases.indexOf(this.canvas), at.y, left, left + wide, String(text)]);
+  return fillText.call(this, text, x, y, ...rest);
+};
+CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+  window.written = window.written.filter(([canvas]) => canvases[canvas] !== this.canvas);
+  return clearRect.apply(this, box);
+};
+"""
+LOOKED_FOR = """
+for (const chart of document.querySelectorAll(".chart")) {
+  const columns = JSON.parse(chart.dataset.columns);
+  const last = columns[0].at(-1) ?? 1.8e9;
+  const times = arguments[0] ? [last - arguments[0], last] : [last];
+  if (arguments[0]) chart.dataset.spanS = arguments[0];
+  chart.dataset.columns = JSON.stringify(columns.map((_, at) => (at ? times.map(() => 1) : times)));
+  chart.dispatchEvent(new Event("fresh"));
+}
+"""
 
 
 @pytest.fixture
@@ -71,6 +102,70 @@ def test_now_moves_by_itself_while_passcodes_are_issued(operator: Chrome, servic
     wait_for(operator, ".live button", "Go on")
     press(operator, ".live button")
     wait_for(operator, ".live", "Live")
+
+
+@pytest.mark.parametrize("width_px", [390, 1280, 1600])
+def test_no_label_of_a_chart_runs_into_the_next(operator: Chrome, service: Development, ends: Ends, width_px: int) -> None:
+    ends.pay()
+    for page, span_s in (("now", 45), ("now", 130), ("now", 600), ("refusals?within=60", 0), ("refusals?within=10080", 0)):
+        emulate(operator, width_px=width_px)
+        operator.execute_cdp_cmd("Page.enable", {})
+        made = operator.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WRITTEN})
+        open_page(operator, service, page)
+        WebDriverWait(operator, PATIENCE_S).until(lambda _: operator.execute_script("return written.length"))
+        if span_s:
+            # As after so long a look: two moments, the earliest and the latest that are kept.
+            operator.execute_script(LOOKED_FOR, span_s)
+        operator.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+        lines: dict[tuple[int, int], list[tuple[float, float, str]]] = {}
+        for canvas, y, left, right, text in operator.execute_script("return written"):
+            lines.setdefault((canvas, round(y)), []).append((left, right, text))
+        times = [sorted(line) for line in lines.values() if sum(":" in text or "-" in text for *_, text in line) > 1]
+        assert times
+        close = [(one[2], other[2]) for line in times for one, other in pairwise(line) if other[0] - one[1] < 6]
+        assert close == [], (page, span_s)
+
+
+def test_a_chart_of_a_single_moment_has_the_times_of_its_span(operator: Chrome, service: Development, ends: Ends) -> None:
+    ends.pay()
+    operator.execute_cdp_cmd("Page.enable", {})
+    operator.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WRITTEN})
+    open_page(operator, service, "now")
+    WebDriverWait(operator, PATIENCE_S).until(lambda _: operator.execute_script("return written.length"))
+    operator.execute_script(LOOKED_FOR, 0)
+    written = {text for *_, text in operator.execute_script("return written")}
+    assert len([text for text in written if re.fullmatch(r"\d\d:\d\d:\d\d", text)]) > 2, written
+    assert [text for text in written if "-" in text] == []
+
+
+@pytest.mark.parametrize("width_px", [320, 390, 768, 1000])
+def test_no_column_of_a_table_is_beyond_the_edge_of_a_screen(
+    operator: Chrome, service: Development, ends: Ends, width_px: int
+) -> None:
+    client_id = "DE02120300000000202051" * 4
+    ends.pay(changed=True, copies=1, client_id=client_id)
+    emulate(operator, width_px=width_px)
+    for page in (f"refusals?client_id={client_id}", "keys"):
+        open_page(operator, service, page)
+        operator.find_element("css selector", "#latest-rows a" if page.startswith("refusals") else ".stacking .sign")
+        cut = operator.execute_script(
+            "return [...document.querySelectorAll('section .scrolling')].filter(each => each.scrollWidth > each.clientWidth)"
+            ".map(each => each.getAttribute('aria-labelledby'))"
+        )
+        assert cut == [], page
+        lapping = operator.execute_script(
+            "return [...document.querySelectorAll('section .scrolling tbody > tr > * *')].filter(each => "
+            "each.getBoundingClientRect().right > each.closest('td, th').getBoundingClientRect().right + 1)"
+            ".map(each => each.textContent)"
+        )
+        assert lapping == [], page
+    if width_px < 992:
+        # The head is not in sight there, so each cell says what it is.
+        unsaid = operator.execute_script(
+            "return [...document.querySelectorAll('.stacking tbody > tr > *')].filter("
+            "each => each.colSpan === 1 && getComputedStyle(each, '::before').content === 'none').length"
+        )
+        assert unsaid == 0
 
 
 def test_a_session_that_ends_is_said_to_have_ended(browser: Chrome, service: Development) -> None:

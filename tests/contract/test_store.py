@@ -181,6 +181,8 @@ async def test_a_ready_store_says_so(store: Store) -> None:
 
 RATE = IssueLimits(rate_per_s=2, burst=3, outstanding_max=0)
 CAP = IssueLimits(rate_per_s=0, burst=1, outstanding_max=2)
+# Outstanding to the end of the eight seconds in which it expires.
+OUTSTANDING_LONGER_US = 8_000_000
 
 
 def _next(clock: Clock, number: int, client_id: str = "1234") -> Counterfoil:
@@ -238,7 +240,7 @@ async def test_the_cap_is_given_back_when_a_passcode_is_outstanding_no_more(
         for _ in range(ATTEMPTS_MAX):
             await limiting_store.count_mismatch(first.ref, ATTEMPTS_MAX, mismatch(first.ref))
     else:
-        clock.now_us += LIFETIME_US + 1_000_000
+        clock.now_us += LIFETIME_US + OUTSTANDING_LONGER_US
         assert await limiting_store.insert(_next(clock, 4), CAP) == "stored"
     assert await limiting_store.insert(_next(clock, 3), CAP) == "stored"
     assert isinstance(await limiting_store.insert(_next(clock, 5), CAP), LimitReached)

@@ -14,7 +14,7 @@ from counterfoil.client import PasscodeRefused
 from counterfoil.credentials.credential_file import CredentialEditor
 from counterfoil.model.principal import Role
 from counterfoil.wiring import system_now_us
-from tests.support.pasted import blocks, run_in_order
+from tests.support.pasted import Block, blocks, run_in_order
 from tests.support.service import made_deployment
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,16 @@ def test_the_commands_of_one_machine_work_in_their_order(tmp_path: Path, monkeyp
     editor.create("payments-backend", Role.VALIDATOR)
     with deployment.serving() as running, Client(running.url, deployment.issuer) as issuer:
         passcode = issuer.issue("shop-1").passcode
-    in_order = [block for block in blocks(PAGE) if block.language == "sh"]
+    looking, *in_order = [block for block in blocks(PAGE) if block.language == "sh"]
+    with deployment.serving() as running, Client(running.url, deployment.validator) as validator:
+        monkeypatch.setenv("URL", running.url)
+        with pytest.raises(PasscodeRefused):
+            validator.validate("shop-1", "no passcode")
+        at_this_address = Block("sh", "export COUNTERFOIL_URL=$URL\n")
+        told = run_in_order([at_this_address, looking], tmp_path)[1]
+        assert '"reason":"malformed_passcode","count":1' in told
+        assert '"event":"refused"' in told
+        assert '"checks":[' in told
     run_in_order(in_order, tmp_path)
     assert len(in_order) == 7
     with deployment.serving() as running:

@@ -1,6 +1,7 @@
 """What a server says on stderr: JSON, one object a line, whatever happens; text on a terminal; never what was sent."""
 
 import json
+import logging
 import os
 import pty
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from counterfoil import Client
 from counterfoil.client import ServiceUnavailable
+from counterfoil.entrypoints.server_log import NotAgainSoon
 from tests.support.canaries import leaks
 from tests.support.service import COUNTERFOIL, Deployment, Running, clean_environment, made_deployment
 
@@ -100,8 +102,27 @@ def test_every_line_under_faults_is_a_json_object_without_what_was_sent(deployme
 
 def test_without_being_asked_for_it_says_nothing_of_single_requests(deployment: Deployment) -> None:
     with deployment.serving(COUNTERFOIL_LOG_LEVEL="DEBUG") as running:
-        assert httpx2.get(f"{running.url}/healthz").status_code == 200
+        for offered in ({}, {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAA"}):
+            assert httpx2.get(f"{running.url}/healthz", headers=offered).status_code == 200
         assert _log(running) == ""
+
+
+def test_strangers_who_send_no_http_do_not_fill_it(deployment: Deployment) -> None:
+    with deployment.serving() as running:
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as stranger:
+                stranger.sendall(b"no HTTP\r\n\r\n")
+                assert stranger.recv(4096).startswith(b"HTTP/1.1 400")
+        log = _log(running)
+    assert 1 <= log.count("Invalid HTTP request") <= 5
+
+
+@pytest.mark.parametrize(("level", "later_s", "told"), [("WARNING", 9.9, 1), ("WARNING", 10.0, 2), ("ERROR", 0.0, 2)])
+def test_a_line_of_strangers_is_told_again_after_a_while_and_an_error_always(level: str, later_s: float, told: int) -> None:
+    filtering = NotAgainSoon()
+    records = [logging.makeLogRecord({"msg": "no HTTP", "levelno": getattr(logging, level)}) for _ in range(2)]
+    records[0].created, records[1].created = 1000.0, 1000.0 + later_s
+    assert sum(bool(filtering.filter(record)) for record in records) == told
 
 
 def test_text_can_be_asked_for(deployment: Deployment) -> None:

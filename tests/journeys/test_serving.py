@@ -116,6 +116,24 @@ def test_dev_starts_again_after_its_credential_was_revoked(tmp_path: Path) -> No
         client_side.issue("1234")
 
 
+def test_dev_leaves_the_folder_of_another_service_alone(tmp_path: Path, deployment: Deployment) -> None:
+    """Its clock can be turned, and retention goes by it: a journal would be gone."""
+    line, folder = CommandLine(tmp_path), deployment.folder
+
+    def is_left_alone() -> bool:
+        before = {each: each.read_bytes() for each in folder.iterdir()}
+        refused = line.run("dev", "--port", "0", "--data", str(folder))
+        assert (refused.status, "not development's" in refused.err) == (2, True)
+        return {each: each.read_bytes() for each in folder.iterdir()} == before
+
+    assert is_left_alone()
+    # A store whose keyset and credentials are elsewhere.
+    (folder / "counterfoil.db").touch()
+    (folder / "credentials.json").unlink()
+    (folder / "keyset.json").unlink()
+    assert is_left_alone()
+
+
 _WITHOUT_JINJA2 = "import sys; sys.modules['jinja2'] = None; from counterfoil.entrypoints.cli import main; main()"
 
 

@@ -64,6 +64,7 @@ def test_everything_is_installed_from_a_lock() -> None:
     assert [("--require-hashes" in step, step.split()[-1]) for step in installs] == [
         (True, "builder.lock"),
         (True, "runtime.lock"),
+        (True, "console.lock"),
         (False, "dist/*.whl"),
     ]
     assert environment(BUILD)["PIP_NO_DEPS"] == "1"
@@ -153,6 +154,23 @@ def test_the_image_serves_as_nobody_with_a_read_only_root_and_stops_when_told(im
         assert " problem" not in within("counterfoil doctor")
         process.send_signal(getattr(signal, the("STOPSIGNAL", FINAL).rest))
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.slow
+def test_the_image_serves_the_console_where_it_is_switched_on(image: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    variables = {"COUNTERFOIL_PORT": port, "COUNTERFOIL_TLS_TERMINATED_UPSTREAM": "true"}
+    for command in ("keyset new", "credential create shop --role issuer --client '*'"):
+        done = in_it(image, f"counterfoil {command}", {**environment(FINAL), **variables}, as_image=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    for switched_on, status in (("true", 200), ("false", 404)):
+        with image_serving(image, **variables, COUNTERFOIL_CONSOLE=switched_on) as process:
+            url = f"http://127.0.0.1:{port}"
+            until_it_answers(url, process)
+            assert httpx2.get(f"{url}/console/login").status_code == status
+            process.terminate()
+            assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def _is_a_command_of_ours(words: Sequence[str]) -> None:
 
 def test_every_block_is_looked_at_here() -> None:
     assert {title: len(blocks) for title, blocks in BLOCKS.items()} == {
-        "A wheel": 3,
+        "A wheel": 4,
         "systemd": 3,
         "Container": 1,
         "Kubernetes": 1,
@@ -106,12 +106,16 @@ def test_every_file_that_the_page_names_is_there() -> None:
 
 @pytest.mark.slow
 def test_make_package_leaves_wheel_sdist_and_lock(checkout: Path) -> None:
-    assert sorted(path.suffix for path in (checkout / "dist").iterdir()) == [".gz", ".lock", ".whl"]
+    assert sorted(path.suffix for path in (checkout / "dist").iterdir()) == [".gz", ".lock", ".lock", ".whl"]
 
 
 @pytest.mark.slow
 def test_the_wheel_is_installed_as_pasted_with_its_manual_page_and_completion(checkout: Path) -> None:
     assert "counterfoil, version" in _run(BLOCKS["A wheel"][1], checkout)
+    python = str(checkout / "counterfoil-env" / "bin" / "python")
+    said(python, "-c", "import jinja2", status=1)
+    _run(BLOCKS["A wheel"][2], checkout)
+    said(python, "-c", "import counterfoil.console.rendering")
     completion, manual = BLOCKS["Completion and manual page"]
     _run(completion, checkout, checkout / "counterfoil-env" / "bin")
     for name in (
@@ -132,7 +136,7 @@ def test_pipx_and_uvx_take_the_wheel(checkout: Path) -> None:
         "PIPX_BIN_DIR": str(checkout / "bin"),
         "UV_CACHE_DIR": str(checkout / "uv"),
     }
-    shown = _run(BLOCKS["A wheel"][2], checkout, tools, UV_PYTHON=sys.executable, **elsewhere)
+    shown = _run(BLOCKS["A wheel"][3], checkout, tools, UV_PYTHON=sys.executable, **elsewhere)
     assert shown.count("✔ yes") >= 10
     assert "counterfoil, version" in said(str(checkout / "bin" / "counterfoil"), "--version")
 

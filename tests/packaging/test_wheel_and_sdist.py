@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ def test_what_is_locked_for_use_is_what_is_locked_for_the_tests() -> None:
     tested = dict(_PIN.findall((ROOT / "requirements.lock").read_text()))
     assert used.items() <= tested.items(), "run `make lock`"
     assert not used.keys() & {"pytest", "mypy", "hatchling", "botocore"}
+
+
+def test_what_is_locked_for_the_console_is_its_extra_and_what_the_tests_use() -> None:
+    used = dict(_PIN.findall((PACKAGING / "console.lock").read_text()))
+    assert used.items() <= dict(_PIN.findall((ROOT / "requirements.lock").read_text())).items(), "run `make lock`"
+    assert sorted(used) == ["jinja2", "markupsafe"]
+    wanted = [line for line in (PACKAGING / "console.in").read_text().splitlines() if not line.startswith("#")]
+    assert wanted == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["console"]
 
 
 def test_the_manual_page_comes_with_the_wheel(installed: Path) -> None:

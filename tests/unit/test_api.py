@@ -52,6 +52,22 @@ async def _operations(parts: Parts) -> list[tuple[str, str, dict[str, Any]]]:
 # -- the document --
 
 
+async def test_a_body_to_begin_with_is_one_that_is_taken(parts: Parts) -> None:
+    paths = (await _document(parts))["paths"]
+    bodies = {
+        f"{method} {path}": operation["requestBody"]["content"]["application/json"].get("example")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+    }
+    issue, validate = bodies["post /v1/passcodes"], bodies["post /v1/passcodes/validate"]
+    assert sorted(issue) == ["client_id", "context", "transaction"]
+    assert validate == {**issue, "passcode": "cf1_..."}
+    assert sorted(bodies["post /v1/passcodes/revoke"]) == ["client_id", "passcode"]
+    assert sorted(bodies["post /v1/contexts/seal"]) == ["client_id", "sealed_pairs"]
+    assert (await parts.ask("POST", "/v1/passcodes", issue, role="issuer")).status == 201
+
+
 async def test_the_document_is_valid_openapi_3_1(parts: Parts) -> None:
     document = await _document(parts)
     OpenAPIV31SpecValidator(document).validate()
@@ -214,7 +230,8 @@ async def test_a_limit_says_when_to_come_again(tmp_path: Path) -> None:
     ):
         answer = await parts.ask(method, path, body, query=query, role="issuer")
         assert (answer.status, decoded(answer)["code"]) == (429, "limit_reached")
-        assert dict(answer.headers)[b"retry-after"] == b"61"
+        # When it has expired, and the eight seconds in which it does are over.
+        assert dict(answer.headers)[b"retry-after"] == b"68"
 
 
 # -- faults --
@@ -293,6 +310,17 @@ async def test_packed_assets_are_sent_packed_to_who_takes_them(parts: Parts) -> 
     plain = await parts.ask("GET", "/docs/swagger-ui.css")
     assert (b"content-encoding", b"gzip") in packed.headers
     assert gzip.decompress(packed.body) == plain.body
+
+
+@pytest.mark.parametrize("name", ["swagger-ui.css", "swagger-ui-bundle.js"])
+async def test_packed_assets_are_read_and_unpacked_once(parts: Parts, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One took 8 ms and 1.7 MB, which any stranger could have the service spend again and again."""
+    first = await parts.ask("GET", f"/docs/{name}")
+    monkeypatch.setattr("counterfoil.api.docs_page.gzip.decompress", None)
+    monkeypatch.setattr("counterfoil.api.docs_page.files", None)
+    for method in ("GET", "HEAD"):
+        again = await parts.ask(method, f"/docs/{name}")
+        assert (again.status, again.body is first.body) == (200, True)
 
 
 async def test_the_page_forbids_everything_but_its_own_scripts(parts: Parts) -> None:

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import tomllib
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
@@ -17,7 +18,7 @@ from counterfoil.console import failed_logins, sessions
 from counterfoil.console.app import Console
 from counterfoil.console.assets import Assets
 from counterfoil.console.cookies import cookie
-from counterfoil.console.forms import FIELDS_MAX, FormRefused, FormTokens, read_form
+from counterfoil.console.forms import FIELDS_MAX, FORM_BYTES_MAX, FormRefused, FormTokens, read_form
 from counterfoil.console.pages import Page, Visit
 from counterfoil.model.invalid import Invalid
 from counterfoil.settings import Settings
@@ -137,6 +138,21 @@ async def test_failed_logins_wait_after_a_few_and_open_sessions_do_not_notice(ho
     assert (await stranger.log_in("wrong")).status == 401
 
 
+async def test_links_that_are_made_up_wait_as_well_and_spend_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    token = house.console.admit_once(house.parts.secrets["operator"])
+    stranger = house.visitor()
+    await stranger.go("/console/login")
+    statuses = [(await stranger.go("/console/login/once", {"once": f"guess-{at}"})).status for at in range(50)]
+    assert statuses == [401] * failed_logins.BURST + [429] * (50 - failed_logins.BURST)
+    assert caplog.text.count("a login link of the console was refused") == failed_logins.BURST
+    assert (await stranger.log_in("wrong")).status == 429
+    await stranger.go(f"/console/login?once={token}")
+    assert (await stranger.go("/console/login/once", {"once": token})).status == 429
+    house.seconds.now_s += failed_logins.EVERY_S
+    await stranger.go(f"/console/login?once={token}")
+    assert (await stranger.go("/console/login/once", {"once": token})).status == 200
+
+
 async def test_a_login_has_a_session_id_of_its_own_every_time(house: House) -> None:
     visitor = house.visitor()
     visitor.cookies["counterfoil_console"] = "planted"
@@ -146,6 +162,15 @@ async def test_a_login_has_a_session_id_of_its_own_every_time(house: House) -> N
     await visitor.log_in(house.parts.secrets["operator"])
     assert visitor.cookies["counterfoil_console"] != first
     assert len(first) == 43
+
+
+async def test_who_logs_in_again_leaves_no_session_behind(house: House) -> None:
+    visitor, holder = await house.operator(), house.visitor()
+    holder.cookies.update(visitor.cookies)
+    assert (await holder.get("/console/")).status == 200
+    await visitor.log_in(house.parts.secrets["operator"])
+    assert (await visitor.get("/console/")).status == 200
+    assert (await holder.get("/console/")).status == 303
 
 
 async def test_cookies_are_for_this_path_this_site_and_no_script(house: House, tmp_path: Path) -> None:
@@ -322,6 +347,21 @@ async def test_a_form_with_its_token_acts(house: House) -> None:
 def test_what_is_no_form_is_refused(headers: dict[bytes, bytes], body: bytes) -> None:
     with pytest.raises(FormRefused):
         read_form(Request("POST", "/console/page", b"", headers, body, "req_test"))
+
+
+def test_a_form_has_as_many_bytes_as_ours_can_have_and_no_more() -> None:
+    """65,536 percent signs took 18 ms to decode, in which nobody else was answered."""
+    for more, is_taken in ((-1, True), (0, True), (1, False)):
+        request = Request("POST", "/console/login", b"", FORM, b"a=" + b"%" * (FORM_BYTES_MAX - 2 + more), "req_test")
+        with nullcontext() if is_taken else pytest.raises(FormRefused, match="at most 8192 bytes"):
+            read_form(request)
+
+
+async def test_a_login_link_longer_than_any_of_ours_is_none(house: House) -> None:
+    visitor = house.visitor()
+    for chars, is_taken in ((251, True), (252, False), (30_000, False)):
+        await visitor.get(f"/console/login?once={'x' * chars}")
+        assert ("lets you in once" in visitor.text()) == is_taken
 
 
 def test_a_form_is_read_as_it_was_typed() -> None:

@@ -15,6 +15,7 @@ from counterfoil.console.operating import sampling
 from counterfoil.console.operating.passcode import ENTRIES_MAX
 from counterfoil.console.operating.shared import FRESH_S, KEPT_MAX, SLOW_S
 from counterfoil.console.operating.signs import FEW
+from counterfoil.model.passcode import Header, Passcode
 from counterfoil.model.principal import Role
 from tests.support.canaries import leaks
 from tests.support.console import Visitor, header
@@ -276,6 +277,22 @@ async def test_the_same_question_is_asked_once_in_a_while(house: Operating, visi
     assert house.api.asked.count("GET /v1/refusals") == 2 + KEPT_MAX + 2
 
 
+async def test_nothing_on_the_page_is_later_than_it_says_to_be(house: Operating, visitor: Visitor) -> None:
+    assert (await house.pay(transaction={"amount": "99.00"}))[0] == 409
+    house.pass_s(61)
+    # The first page has asked for the same counts, and Refusals shows them for a moment more.
+    await shown(visitor, "/")
+    as_of = part(visitor, "as-of")
+    house.pass_s(FRESH_S / 2)
+    assert (await house.pay(transaction={"amount": "99.00"}))[0] == 409
+    await shown(visitor, "/refusals")
+    assert part(visitor, "as-of") == as_of
+    assert part(visitor, "latest-rows").count("transaction_mismatch") == 1
+    house.pass_s(FRESH_S / 2)
+    await shown(visitor, "/refusals")
+    assert part(visitor, "latest-rows").count("transaction_mismatch") == 2
+
+
 async def test_what_changes_by_the_day_is_asked_less_often_but_by_its_own_page(house: Operating, visitor: Visitor) -> None:
     house.api.asked.clear()
     for _ in range(3):
@@ -337,7 +354,19 @@ async def test_what_is_no_passcode_is_not_repeated(visitor: Visitor) -> None:
         assert 'value="shop-1"' in visitor.page
 
 
-@pytest.mark.parametrize("timestamp", ["", "x", "-1", "1" * 19, "１", "1.5"])
+async def test_a_passcode_in_the_wrong_field_goes_nowhere_either(house: Operating, visitor: Visitor) -> None:
+    _, issued = await house.pay()
+    passcode = issued["passcode"]
+    for others in ({"timestamp": "1"}, {"passcode": passcode}, {"passcode": "x"}, {}):
+        await visitor.go("/console/passcode")
+        answer = await visitor.post("/console/passcode/find", {"client_id": passcode, **others})
+        assert (answer.status, passcode in visitor.page) == (200, False)
+        assert "Paste it into its own" in visitor.text()
+    await visitor.post("/console/passcode/find", {"timestamp": passcode})
+    assert passcode not in visitor.page
+
+
+@pytest.mark.parametrize("timestamp", ["", "x", "-1", "1" * 20, str(2**63), "１", "1.5"])
 async def test_what_is_no_timestamp_is_told_the_rule(visitor: Visitor, timestamp: str) -> None:
     await visitor.go("/console/passcode")
     await visitor.go("/console/passcode/find", {"timestamp": timestamp})
@@ -368,6 +397,22 @@ async def test_a_passcode_presented_for_another_client_is_part_of_its_story(hous
     text = await shown(visitor, f"/passcode?timestamp={issued['timestamp']}")
     assert "It was presented for client shop-9" in text
     assert "presented for another client once" in text
+
+
+@pytest.mark.parametrize("timestamp_us", [253_402_300_799_999_999, 253_402_300_800_000_000, 10**18 - 1, 2**63 - 600_000_001])
+async def test_a_forgery_of_a_time_beyond_all_calendars_is_told_as_one(
+    house: Operating, visitor: Visitor, timestamp_us: int
+) -> None:
+    forged = Passcode(Header.of(b"none", timestamp_us, 60, bytes(16)), bytes(32)).reveal()
+    assert (await house.parts.validate(forged, client_id="shop-1")).status == 409
+    await shown(visitor, "/refusals")
+    (link,) = re.findall(r'href="/console(/passcode\?[^"#]*)', visitor.page)
+    text = await shown(visitor, unescape(link))
+    assert "That time has not come yet" in text
+    assert "9999-12-31 23:59:59.999999 UTC" in text
+    assert ("after 9999" in text) == (timestamp_us > 253_402_300_799_999_999)
+    await visitor.go("/console/passcode/find", {"passcode": forged, "client_id": "shop-1"})
+    assert "That time has not come yet" in visitor.text()
 
 
 async def test_what_the_journal_does_not_have_is_said(visitor: Visitor) -> None:

@@ -1,5 +1,7 @@
 """The metrics are prometheus-client's own, to the letter, although the service counts by itself."""
 
+import asyncio
+import re
 import time
 
 import pytest
@@ -71,6 +73,43 @@ async def test_the_exposition_is_the_librarys_to_the_letter() -> None:
             observer.refused(reason)
         observer.faulted(problems.STORE_UNAVAILABLE)
     assert (await ours.exposition())[1] == generate_latest(librarys.registry)
+
+
+async def test_those_who_scrape_together_share_a_text_that_has_what_each_has_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making one takes some milliseconds in which nobody else is answered, and a stranger may ask for it."""
+    made, observer = [0], PrometheusObserver()
+
+    def making(registry: CollectorRegistry) -> bytes:
+        made[0] += 1
+        return generate_latest(registry)
+
+    async def scraped(number: int) -> bool:
+        for _ in range(number):
+            observer.refused(Reason.EXPIRED)
+        at_least = observer._refusals["expired"]
+        text = (await observer.exposition())[1].decode()
+        (found,) = re.findall(r'refusals_total\{reason="expired"\} (\S+)', text)
+        return float(found) >= at_least
+
+    monkeypatch.setattr(prometheus, "generate_latest", making)
+    assert await asyncio.gather(*map(scraped, range(50))) == [True] * 50
+    assert made == [1]
+
+
+@pytest.mark.parametrize(("rest", "least_s"), [(0, 0.0), (20, 0.2)])
+async def test_a_text_is_not_made_again_at_once(monkeypatch: pytest.MonkeyPatch, rest: int, least_s: float) -> None:
+    def slow(_: CollectorRegistry) -> bytes:
+        time.sleep(0.01)
+        return b""
+
+    monkeypatch.setattr(prometheus, "generate_latest", slow)
+    monkeypatch.setattr(prometheus, "_REST", rest)
+    observer, started_s = PrometheusObserver(), time.monotonic()
+    await observer.exposition()
+    alone_s = time.monotonic() - started_s
+    await observer.exposition()
+    assert alone_s < 0.2
+    assert time.monotonic() - started_s >= least_s
 
 
 @pytest.mark.parametrize("more_s", [-1e-9, 0.0, 1e-9])

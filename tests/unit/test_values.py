@@ -163,6 +163,11 @@ def test_no_window_holds_more_than_the_burst_and_what_the_rate_adds(gaps_us: lis
             assert end - start + 1 <= burst + rate * window_s + 1e-3
 
 
+def _outstanding_to_us(expires_at_us: int) -> int:
+    """The end of the eight seconds, as the clock counts them, in which it expires."""
+    return (expires_at_us // 8_000_000 + 1) * 8_000_000
+
+
 @given(st.lists(st.tuples(st.integers(0, 5_000_000), st.integers(1, 60), st.booleans()), max_size=60))
 def test_the_cap_is_never_exceeded_and_never_leaks(steps: list[tuple[int, int, bool]]) -> None:
     limits, usage = IssueLimits(0, 1, 3), Usage()
@@ -171,8 +176,7 @@ def test_the_cap_is_never_exceeded_and_never_leaks(steps: list[tuple[int, int, b
     for gap_us, lifetime_s, gives_back in steps:
         now_us += gap_us
         usage = Usage.decoded(usage.arrival_us, usage.encoded_outstanding())
-        # Outstanding to the end of the second in which it expires.
-        alive = [expiry_us for expiry_us in alive if expiry_us // 1_000_000 >= now_us // 1_000_000]
+        alive = [expiry_us for expiry_us in alive if _outstanding_to_us(expiry_us) > now_us]
         expires_at_us = now_us + lifetime_s * 1_000_000
         reached = usage.take(limits, now_us, expires_at_us)
         assert (reached is None) is (len(alive) < 3)
@@ -186,7 +190,7 @@ def test_giving_back_what_was_never_counted_harms_nothing() -> None:
     limits, usage = IssueLimits(0, 1, 1), Usage()
     usage.give_back(START_US)
     assert usage.take(limits, START_US, START_US + 1) is None
-    usage.give_back(START_US + 1_000_000)
+    usage.give_back(START_US + 8_000_000)
     assert isinstance(usage.take(limits, START_US, START_US + 1), LimitReached)
 
 
@@ -206,7 +210,10 @@ def test_what_was_given_back_says_nothing_of_when_to_come_again() -> None:
     assert usage.take(limits, START_US, soon_us) is None
     usage.give_back(soon_us)
     assert usage.take(limits, START_US, later_us) is None
-    assert usage.take(limits, START_US, later_us) == LimitReached("too many passcodes of this client are outstanding", 61)
+    wait_s = -((START_US - _outstanding_to_us(later_us)) // 1_000_000)
+    assert 60 < wait_s <= 68
+    assert usage.take(limits, START_US, later_us) == LimitReached("too many passcodes of this client are outstanding", wait_s)
+    assert usage.take(limits, START_US + wait_s * 1_000_000, later_us) is None
 
 
 def test_a_clock_that_goes_back_does_not_stop_a_client() -> None:
@@ -229,8 +236,7 @@ def test_an_account_is_idle_once_nothing_in_it_matters() -> None:
     usage = Usage()
     assert usage.idle_at_us() == 0
     usage.take(IssueLimits(1, 1, 1), START_US, START_US + 5_000_000)
-    # Outstanding to the end of the second in which it expires.
-    assert usage.idle_at_us() == (START_US // 1_000_000 + 6) * 1_000_000
+    assert usage.idle_at_us() == _outstanding_to_us(START_US + 5_000_000)
     usage.give_back(START_US + 5_000_000)
     assert usage.idle_at_us() == START_US + 1_000_000
 

@@ -15,6 +15,8 @@ _REF = "#/components/schemas/{name}"
 _REQUEST_ID = {"description": "Names this request in the service's log.", "schema": {"type": "string"}}
 _RETRY_AFTER = {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
 _SAYS_WHEN = (429, 503)
+# What a body to try has. Of the other fields a tool would make up values, and be refused for them.
+_IN_EXAMPLES = ("client_id", "passcode", "context", "transaction")
 _TAGS = {
     "/v1/caller": "service",
     **dict.fromkeys(("/v1/journal", "/v1/refusals", "/v1/keys", "/v1/credentials", "/v1/health"), "operating"),
@@ -31,7 +33,7 @@ def openapi_document(routes: Iterable[Route]) -> bytes:
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -55,7 +57,7 @@ def openapi_document(routes: Iterable[Route]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": route.summary,
@@ -68,7 +70,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.roles:
         operation["x-roles"] = sorted(route.roles)
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
+        content = {"schema": _ref(route.body), **_example(schemas[route.body.__name__])}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     parameters = [
         {
             "name": parameter.name,
@@ -92,6 +95,15 @@ def _operation(route: Route) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     return operation
+
+
+def _example(schema: dict[str, Any]) -> dict[str, Any]:
+    """A body to begin with, from its fields' own examples; none where a field that is required has none."""
+    examples = {name: field["examples"][0] for name, field in schema["properties"].items() if "examples" in field}
+    required = schema["required"]
+    if not examples.keys() >= set(required):
+        return {}
+    return {"example": {name: value for name, value in examples.items() if name in (*required, *_IN_EXAMPLES)}}
 
 
 def _responses(route: Route) -> dict[str, Any]:

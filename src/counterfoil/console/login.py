@@ -25,6 +25,7 @@ LIVE_HEADER = b"counterfoil-live"
 """What the pages' own script says when it asks for a page again."""
 _LOGIN_COOKIE_BYTES = 16
 _LOGIN_COOKIE = re.compile(f"[0-9a-f]{{{2 * _LOGIN_COOKIE_BYTES}}}")
+_LINK_QUERY_BYTES_MAX = 256
 _log = logging.getLogger(__name__)
 
 
@@ -63,12 +64,14 @@ class Login:
         if request.method == "POST":
             form = read_form(request)
             self._tokens.check(cookie(request, LOGIN_COOKIE), form)
+            wait_s = self._failed.wait_s()
+            if wait_s:
+                return self._page(request, 429, f"Too many logins have failed. Try again in {wait_s} s.", wait_s=wait_s)
             if path == "/login":
                 return await self._by_credential(request, form.get("credential", "").strip(), calls)
             return await self._by_link(request, form.get("once", ""), calls)
         if request.method in ("GET", "HEAD") and path == "/login":
-            once = dict(parse_qsl(request.query.decode("latin-1"))).get("once", "")
-            return self._page(request, 200, once=once)
+            return self._page(request, 200, once=_once(request.query))
         return self._page(request, 405, "Log in by the page's own button.")
 
     async def visitor(self, request: Request, calls: ApiCalls) -> tuple[Session, Caller]:
@@ -95,9 +98,6 @@ class Login:
         return see_other(f"{PATH}/login", set_cookie(SESSION_COOKIE, "", over_tls=self._over_tls))
 
     async def _by_credential(self, request: Request, credential: str, calls: ApiCalls) -> Response:
-        wait_s = self._failed.wait_s()
-        if wait_s:
-            return self._page(request, 429, f"Too many logins have failed. Try again in {wait_s} s.", wait_s=wait_s)
         caller = await _operator(calls, credential)
         if caller is None:
             return self._page(request, 503, _UNCHECKED)
@@ -113,6 +113,7 @@ class Login:
         admission = self._once.spend(once)
         caller = None if admission is None else await _operator(calls, admission.credential)
         if admission is None or not isinstance(caller, Caller):
+            self._failed.count()
             told = "request %s: a login link of the console was refused: spent, too old or unknown"
             _log.warning(told, request.request_id, extra=_named(request))
             return self._page(request, 401, "This link is spent or too old. Log in with the operator's credential.")
@@ -120,7 +121,11 @@ class Login:
 
     def _let_in(self, caller: Caller, credential: str, request: Request, leads_to: str = "/") -> Response:
         _log.info("request %s: %s logged in to the console", request.request_id, caller.name, extra=_named(request))
-        # Always a new id: one that somebody else has planted must not become a session's.
+        # Always a new id: one that somebody else has planted must not become a session's. The one before it ends: this
+        # browser cannot reach it any more, and whoever else can must not.
+        before = cookie(request, SESSION_COOKIE)
+        if before is not None:
+            self._sessions.end(before)
         session_id = self._sessions.begin(credential)
         return see_other(PATH + leads_to, set_cookie(SESSION_COOKIE, session_id, over_tls=self._over_tls))
 
@@ -132,6 +137,13 @@ class Login:
         body = self._templates.rendered("login.html", **values)
         wait = ((b"retry-after", str(wait_s).encode()),) if wait_s else ()
         return page(body, status, (*set_cookie(LOGIN_COOKIE, visitor, over_tls=self._over_tls), *wait))
+
+
+def _once(query: bytes) -> str:
+    """What a login link ends with; nothing where the query is longer than that of any link of ours."""
+    if len(query) > _LINK_QUERY_BYTES_MAX:
+        return ""
+    return dict(parse_qsl(query.decode("latin-1"))).get("once", "")
 
 
 def _named(request: Request) -> dict[str, str]:

@@ -108,6 +108,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._end_timer()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: some clients offer HTTP/2 so with every request, and are answered as if they had not (RFC 9110, 7.8)."""
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for whatever its parser does not take; the parser's words stay here."""
         self._hang_up(self._refusal)

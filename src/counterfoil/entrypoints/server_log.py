@@ -21,6 +21,31 @@ _SILENCED = {
 }
 
 
+_AGAIN_S = 10.0
+"""How long a line of uvicorn's that a stranger can bring about (no HTTP was sent) is not repeated."""
+
+
+class NotAgainSoon(logging.Filter):
+    """Leaves out a warning that is as the last one of its words, made less than `_AGAIN_S` before it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told. What is worse than a warning always is."""
+        if record.levelno > logging.WARNING:
+            return True
+        # uvicorn's warnings are fixed texts, so there are few.
+        is_told = abs(record.created - self._told_at_s.get(str(record.msg), 0.0)) >= _AGAIN_S
+        if is_told:
+            self._told_at_s[str(record.msg)] = record.created
+        return is_told
+
+
+_strangers_warnings = NotAgainSoon()
+
+
 def log_to_stderr(level: str, form: str) -> Literal["json", "text"]:
     """Has this process log so, from this level on, and gives the form: `auto` is text on a terminal and JSON elsewhere."""
     chosen: Literal["json", "text"] = "json" if form == "json" or (form == "auto" and not sys.stderr.isatty()) else "text"
@@ -29,6 +54,7 @@ def log_to_stderr(level: str, form: str) -> Literal["json", "text"]:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, least in _SILENCED.items():
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
+    logging.getLogger("uvicorn.error").addFilter(_strangers_warnings)
     warnings.showwarning = _warned
     threading.excepthook = _thread_failed
     sys.unraisablehook = _could_not_raise

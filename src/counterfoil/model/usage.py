@@ -1,7 +1,8 @@
 """How much a client has issued: the arithmetic of the rate limit and of the cap. Stores keep it in the same step as the insert.
 
 The rate is the generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time, no window edges.
-Outstanding passcodes are counted by the second in which they expire, so that time alone takes them off.
+Outstanding passcodes are counted by the eight seconds in which they expire, so that time alone takes them off. By single
+seconds an account would have sixty counts to write with every issue.
 """
 
 import struct
@@ -11,6 +12,8 @@ from itertools import starmap
 from counterfoil.model.limits import MICROSECONDS_PER_S
 
 _BUCKET = struct.Struct(">QI")
+# A power of two less one: what is set in a window's last second and in none before.
+_IN_WINDOW_S = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Usage:
         return cls(arrival_us, dict(_BUCKET.iter_unpack(buckets)))
 
     def encoded_outstanding(self) -> bytes:
-        """Pairs of (second of expiry, count), 12 bytes each."""
+        """Pairs of (last second of the window of expiry, count), 12 bytes each."""
         return b"".join(starmap(_BUCKET.pack, self._outstanding.items()))
 
     def take(self, limits: IssueLimits, now_us: int, expires_at_us: int) -> LimitReached | None:
@@ -69,7 +72,7 @@ class Usage:
             if early_us > 0:
                 return LimitReached("this client issues too fast", _whole_seconds(early_us))
             self.arrival_us = int(arrival_us + interval_us)
-        second = expires_at_us // MICROSECONDS_PER_S
+        second = _last_second(expires_at_us)
         self._outstanding[second] = self._outstanding.get(second, 0) + 1
         self._total += 1
         if second < self._earliest_s:
@@ -83,7 +86,7 @@ class Usage:
 
     def give_back(self, expires_at_us: int) -> None:
         """One passcode that expires then is redeemed, revoked or locked: it is outstanding no more."""
-        second = expires_at_us // MICROSECONDS_PER_S
+        second = _last_second(expires_at_us)
         counted = self._outstanding.get(second, 0)
         if counted == 0:
             return
@@ -103,6 +106,11 @@ class Usage:
         for second in [second for second in self._outstanding if second < now_s]:
             self._total -= self._outstanding.pop(second)
         self._earliest_s = min(self._outstanding, default=now_s)
+
+
+def _last_second(expires_at_us: int) -> int:
+    """Of the window in which it expires. Until its end it counts."""
+    return expires_at_us // MICROSECONDS_PER_S | _IN_WINDOW_S
 
 
 def _whole_seconds(duration_us: float) -> int:

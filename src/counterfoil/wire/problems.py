@@ -34,7 +34,7 @@ class ProblemKind:
         return f"urn:counterfoil:problem:{self.code}"
 
 
-_UNDECIDED = "Nothing was decided, or it is not known what was. Ask again with the same redemption id."
+_UNDECIDED = "Nothing was decided, or it is not known what was. Ask again; if the call has a redemption id, with the same one."
 
 INVALID_REQUEST = ProblemKind("invalid_request", 400, "The request breaks a rule", "See docs/http.md for the rules.")
 SEALED_CONTEXT_REFUSED = ProblemKind(

@@ -2,6 +2,8 @@
 "use strict";
 
 const HEIGHT_PX = 190;
+// From one time on the axis to the next: hours, minutes and seconds, and a space between.
+const TIME_PX = 80;
 // Lines that lie on one another are told apart by their dashes too.
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -70,12 +72,12 @@ class Chart {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !this.isStacked } },
       scales: {
-        x: { range: (_, first, last) => this.span(first, last, Number(spanS)) },
+        x: { range: () => this.span(Number(spanS)) },
         y: scale,
       },
       axes: [
-        { ...axis, size: 26, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((each) => clock(each, step)) },
-        { ...axis, size: 50, grid: { stroke: colour("rule"), width: 1, filter: kind === "log" ? powersOfTen : (_, splits) => splits }, values: (_, splits) => splits.map((each) => (each == null ? "" : spelled(each, ""))) },
+        { ...axis, size: 26, space: TIME_PX, grid: { show: false }, values: (_, splits, __, ___, step) => splits.map((each) => clock(each, step)) },
+        { ...axis, size: 50, grid: { stroke: colour("rule"), width: 1, filter: kind === "log" ? powersOfTen : (_, splits) => splits }, values: (_, splits) => splits.map((each) => (each == null ? "" : spelled(each, kind === "share" ? unit : ""))) },
       ],
       series: [
         { label: "UTC", value: (_, seconds) => (seconds == null ? "–" : clock(seconds, 1)) },
@@ -87,9 +89,12 @@ class Chart {
     this.plot.over.addEventListener("mouseleave", () => this.tellNewest());
   }
 
-  // Bars that begin at a time end after the last of them; what moves ends with the newest.
-  span(first, last, spanS) {
-    if (first == null) return [0, spanS];
+  // Bars that begin at a time end after the last of them; what moves ends with the newest. By our own times: where there is but
+  // one, the library makes years of it.
+  span(spanS) {
+    const [times] = this.columns;
+    if (!times.length) return [0, spanS];
+    const first = times[0], last = times[times.length - 1];
     return this.beginsAt ? [first, first + spanS] : [Math.min(first, last - spanS), last];
   }
 

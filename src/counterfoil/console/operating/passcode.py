@@ -19,7 +19,8 @@ PATH = "/passcode"
 ENTRIES_MAX = 100
 LOOKS_MAX = 2
 """A look at the journal is bounded by the API; a page makes so many in a row."""
-_TIMESTAMP_DIGITS_MAX = 18
+_TIMESTAMP_DIGITS_MAX = 19
+_TIMESTAMP_US_MAX = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -48,12 +49,15 @@ class OnePasscode:
         """From what was typed to an address that holds no secret."""
         client_id, pasted = visit.form.get("client_id", "").strip(), visit.form.get("passcode", "").strip()
         timestamp = visit.form.get("timestamp", "").strip()
+        if _timestamp_of(client_id) is not None:
+            # Nothing but the passcode's own field is kept out of the address.
+            return self._page(visit, notice="That was a passcode in the field of the client. Paste it into its own.")
         if pasted:
-            try:
-                timestamp = str(parsed_passcode(pasted).header.timestamp_us)
-            except MalformedPasscode:
+            said = _timestamp_of(pasted)
+            if said is None:
                 notice = "That is not spelled like a passcode: cf1_ and 83 letters, digits, - and _, whole and with no space."
                 return self._page(visit, notice=notice, client_id=client_id)
+            timestamp = str(said)
         if not _is_timestamp(timestamp):
             notice = "Give a passcode, or a timestamp: the microseconds that came with the passcode, digits alone."
             return self._page(visit, notice=notice, client_id=client_id)
@@ -106,8 +110,18 @@ class OnePasscode:
         )
 
 
+def _timestamp_of(text: str) -> int | None:
+    """What a passcode says; None for what is none."""
+    try:
+        return parsed_passcode(text).header.timestamp_us
+    except MalformedPasscode:
+        return None
+
+
 def _is_timestamp(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS_MAX
+    """Whether the journal can be asked for it: a passcode that somebody made up may say any time."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS_MAX
+    return is_number and int(text) <= _TIMESTAMP_US_MAX
 
 
 async def _look(visit: Visit, timestamp_us: int, cursor: str) -> _Found:

@@ -52,7 +52,7 @@ class Refusals:
         answer = await refusals_within(visit, self._shared, now_us, minutes, client_id)
         told = answer.json() if answer.status == 200 else _NOTHING
         groups = sorted(told["groups"], key=lambda group: -group["count"])
-        latest = await self._latest(visit, client_id, told["since"]) if groups else []
+        latest = await self._latest(visit, client_id, told["since"], told["until"]) if groups else []
         return visit.page(
             "refusals.html",
             title="Refusals",
@@ -76,11 +76,18 @@ class Refusals:
             spelled=spelled,
         )
 
-    async def _latest(self, visit: Visit, client_id: str, since_us: int) -> Any:
-        query: dict[str, str | int] = {"event": "refused", "order": "newest", "limit": LATEST_MAX, "since": since_us}
+    async def _latest(self, visit: Visit, client_id: str, since_us: int, until_us: int) -> Any:
+        # Until the moment of the counts, which may be of a while ago: nothing on the page is later than it says to be.
+        query: dict[str, str | int] = {
+            "event": "refused",
+            "order": "newest",
+            "limit": LATEST_MAX,
+            "since": since_us,
+            "until": until_us,
+        }
         if client_id:
             query["client_id"] = client_id
-        answer = await self._shared.ask(visit, "/v1/journal", query, key=f"latest {client_id} {since_us // _MINUTE_US}")
+        answer = await self._shared.ask(visit, "/v1/journal", query, key=f"latest {client_id} {since_us} {until_us}")
         return answer.json()["entries"] if answer.status == 200 else []
 
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 _US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Times go further than calendars do here: a passcode that somebody made up may say any.
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _NOTHING = "–"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -37,12 +39,12 @@ def share(part: float | None) -> str:
 
 def moment(us: int) -> str:
     """Date and time to the second."""
-    return f"{_at(us):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{_beyond(us)}{_at(us):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def exactly(us: int) -> str:
     """Date and time to the microsecond."""
-    return f"{_at(us):%Y-%m-%d %H:%M:%S.%f} UTC"
+    return f"{_beyond(us)}{_at(us):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
 def machine(us: int) -> str:
@@ -81,4 +83,8 @@ def after(us: int, start_us: int) -> str:
 
 
 def _at(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
+    return _EPOCH + timedelta(microseconds=min(us, _LAST_US))
+
+
+def _beyond(us: int) -> str:
+    return "after " if us > _LAST_US else ""

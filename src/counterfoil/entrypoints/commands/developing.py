@@ -18,12 +18,14 @@ from counterfoil.entrypoints.commands.options import as_json, show_json
 from counterfoil.entrypoints.http_server import serve as serve_http
 from counterfoil.entrypoints.server_log import log_to_stderr
 from counterfoil.keys.keyset_file import KeysetEditor
+from counterfoil.model.invalid import Invalid
 from counterfoil.model.principal import Role
 from counterfoil.server_wiring import CONSOLE_NEEDS
 from counterfoil.settings import Settings
 from counterfoil.wiring import system_now_us
 
 _DEV_CREDENTIALS = {Role.ISSUER: ("*",), Role.VALIDATOR: (), Role.OPERATOR: ()}
+_FIRST_NAMES = {role: f"dev-{role.value}" for role in _DEV_CREDENTIALS}
 
 
 @click.command()
@@ -65,7 +67,8 @@ def dev(port: int, data: Path | None, as_json: bool) -> None:
 
 
 def _fresh_credentials(folder: Path) -> dict[Role, str]:
-    """A keyset where there is none, and a new secret for each development credential; earlier secrets end."""
+    """A keyset where there is none, and a new secret for each development credential; earlier secrets end. Raises Invalid."""
+    _refuse_what_is_not_developments(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     keyset = KeysetEditor(folder / "keyset.json", system_now_us, secrets.token_bytes)
     if not keyset.path.exists():
@@ -85,9 +88,17 @@ def _fresh_credentials(folder: Path) -> dict[Role, str]:
     return made
 
 
+def _refuse_what_is_not_developments(folder: Path) -> None:
+    """The test clock would have a real service's journal removed as too old, and that service would take our credentials."""
+    records = CredentialEditor(folder / "credentials.json", system_now_us, secrets.token_bytes).read()
+    is_used = bool(records) or (folder / "counterfoil.db").exists()
+    if is_used and not any(record.name.startswith(tuple(_FIRST_NAMES.values())) for record in records):
+        raise Invalid("data", "names the folder of a service that is not development's; give one of its own")
+
+
 def _dev_names(role: Role) -> Iterator[str]:
-    yield f"dev-{role.value}"
-    yield from (f"dev-{role.value}-{number}" for number in itertools.count(2))
+    yield _FIRST_NAMES[role]
+    yield from (f"{_FIRST_NAMES[role]}-{number}" for number in itertools.count(2))
 
 
 def _print_lines(url: str, console: str | None, made: dict[Role, str], kept: Path | None) -> None:
