@@ -77,13 +77,13 @@ class Refusals:
         )
 
     async def _latest(self, visit: Visit, client_id: str, since_us: int, until_us: int) -> Any:
-        # Until the moment of the counts, which may be of a while ago: nothing on the page is later than it says to be.
+        # Until the moment of the counts, itself included, which may be a while ago: nothing is later than the page says to be.
         query: dict[str, str | int] = {
             "event": "refused",
             "order": "newest",
             "limit": LATEST_MAX,
             "since": since_us,
-            "until": until_us,
+            "until": until_us + 1,
         }
         if client_id:
             query["client_id"] = client_id
