@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -107,7 +108,7 @@ def page(twin: dict[str, Any]) -> str:
     for each in campaigns:
         failures = each["counts"].get("failures", 0)
         bound = f"{_RULE_OF_THREE / each['cases']:.1e}" if not failures else "-"
-        name, size = f"[{each['name']}](#{each['name']})", f"{each['cases']:,} {each['unit']}"
+        name, size = f"[{each['name']}](#{_anchor(each['name'])})", f"{each['cases']:,} {each['unit']}"
         lines.append(f"| {name} | {size} | {failures} | {bound} | {each['seconds']:,.0f} s |")
     for each in campaigns:
         lines += ["", f"## {each['name']}", f"{each['claim']} Cases 0 to {each['cases'] - 1:,}.", ""]
@@ -118,6 +119,11 @@ def page(twin: dict[str, Any]) -> str:
         if each["failures"]:
             lines += ["", "Failures:", *(f"* {failure}" for failure in each["failures"])]
     return "\n".join(lines) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    """What a heading is called in links, on GitHub and on the site."""
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """A run notes its progress, goes on where it was cut off, and tells failures; the page says what its twin says."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -121,6 +122,16 @@ def test_what_the_twin_has_of_another_source_or_size_or_failed_is_played_again(
     (tmp_path / "evidence.json").write_text(json.dumps(twin))
     evidence_of(monkeypatch, tmp_path, campaign(counting(seen)))
     assert len(seen) == 6
+
+
+def test_every_campaign_is_linked_to_what_is_told_of_it() -> None:
+    results = [Result(each.name, each.claim, each.unit, each.sizes.full, source="") for each in CAMPAIGNS]
+    made = page(as_twin(results))
+    links = re.findall(r"^\| \[.*?\]\(#([a-z0-9-]+)\) \|", made, re.MULTILINE)
+    # As GitHub makes them of headings: without marks, in small letters, hyphens for spaces.
+    headings = [re.sub("[^a-z0-9 -]", "", heading) for heading in re.findall("^## (.*)$", made.lower(), re.MULTILINE)]
+    assert len(links) == len(CAMPAIGNS)
+    assert links == [heading.replace(" ", "-") for heading in headings]
 
 
 def published() -> Any:
