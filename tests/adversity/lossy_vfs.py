@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
+from unittest.mock import patch
 
 import apsw
 
+from counterfoil.private_file import sync_directory
+from counterfoil.stores import sqlite_file
 from tests.adversity.disk_log import Cut, Event, Named, NamesSynced, Synced, SyncFailed, Wrote
 
 SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -73,6 +76,10 @@ class DiskVfs(apsw.VFS):
         self._files[path] = self._next = self._next + 1
         self.log.append(Named(path, self._next))
         return self._next
+
+    def sync_names(self) -> None:
+        """The store has synced the directory itself."""
+        self.log.append(NamesSynced())
 
     def meet(self, call: str, path: str) -> None:
         """Strikes where a fault is due."""
@@ -143,7 +150,13 @@ def disk(*there: Path) -> Iterator[DiskVfs]:
     vfs = DiskVfs()
     for path in there:
         vfs.adopt(path)
+
+    def synced(directory: Path) -> None:
+        sync_directory(directory)
+        vfs.sync_names()
+
     try:
-        yield vfs
+        with patch.object(sqlite_file, "sync_directory", synced):
+            yield vfs
     finally:
         vfs.unregister()
