@@ -92,7 +92,8 @@ def open_durable(path: Path, patience: "Patience | None" = None) -> apsw.Connect
         connection.pragma("checkpoint_fullfsync", 1)
         connection.wal_autocheckpoint(0)
         # Reading opens the WAL, which makes the file. SQLite syncs its name with the first commit, but takes no notice when
-        # that fails, and a WAL without a name takes every answer with it when the power fails.
+        # that fails, and a WAL without a name takes every answer with it when the power fails. Nor does SQLite sync the end of
+        # the journal by which it went over to WAL: one that comes back is played into the file, and undoes what came since.
         connection.pragma("schema_version")
         sync_directory(path.resolve().parent)
     except OSError as cause:
