@@ -17,7 +17,8 @@ from bench.service import Service
 
 Rounds = dict[str, list[tuple[Measured, Measured]]]
 """By service: issue and redemption of every round."""
-OURS, ECHO, SQLITE, REDIS, OPENBAO = "counterfoil", "echo", "FastAPI + SQLite", "FastAPI + Redis", "OpenBao"
+OURS, ECHO, BOUNDED_ECHO = "counterfoil", "echo", "echo within bounds"
+SQLITE, REDIS, OPENBAO = "FastAPI + SQLite", "FastAPI + Redis", "OpenBao"
 PARTS = ("journal", "limits", "roles")
 _VERBS = ("issue", "validate")
 
@@ -26,6 +27,7 @@ HEADLINE: Mapping[str, Starting] = {OURS: counterfoil, ECHO: echo}
 EVERYTHING: Mapping[str, Starting] = {
     OURS: counterfoil,
     ECHO: echo,
+    BOUNDED_ECHO: partial(echo, within="bounded"),
     **{name: partial(counterfoil, name=name) for name in VARIANTS if name != OURS},
     SQLITE: fastapi_sqlite,
     REDIS: fastapi_redis,
@@ -76,6 +78,9 @@ def ratio_figures(rounds: Rounds) -> list[Figure]:
         ("without storage", "storage switched off"),
     ):
         found += [_against(rounds, verb, name, ECHO, f"{verb} {words} / bare ASGI echo") for verb in _VERBS]
+    found += [
+        _against(rounds, verb, OURS, BOUNDED_ECHO, f"durable {verb} / the echo within the product's bounds") for verb in _VERBS
+    ]
     return found
 
 

@@ -69,12 +69,12 @@ def counterfoil(
 
 
 @contextmanager
-def echo(folder: Path) -> Iterator[Service]:
-    """The same server and settings around an application that does nothing."""
+def echo(folder: Path, *, within: str = "bare") -> Iterator[Service]:
+    """The same server around an application that does nothing: uvicorn as it comes, or `bounded` as the product has it."""
     deployment = made_deployment(folder)
     issue, redeem = bearer_calls(deployment.issuer, deployment.validator, ISSUE, VALIDATE, "passcode")
     log = folder / "server.log"
-    with started([PYTHON, "-m", "bench.peers.served", "--data", folder, "--echo"], SERVER_CORE, log=log) as process:
+    with started([PYTHON, "-m", "bench.peers.served", "--data", folder, "--echo", within], SERVER_CORE, log=log) as process:
         says = first_line(process, log)
         url = says.pop("url")
-        yield Service("echo", url, issue, redeem, [process.pid], _PASSCODE, remembers=False, binds=False).proved()
+        yield Service(f"echo {within}", url, issue, redeem, [process.pid], _PASSCODE, remembers=False, binds=False).proved()

@@ -1,6 +1,6 @@
 """Runs Counterfoil's own server with one part of it left out, to see what that part costs, or with an application that does nothing.
 
-    python -m bench.peers.served --data FOLDER [--without journal|limits|roles|storage ...] [--console] [--echo]
+    python -m bench.peers.served --data FOLDER [--without journal|limits|roles|storage ...] [--console] [--echo bare|bounded]
 
 What is left out is left out here: the product has no option for it. With nothing left out this is `counterfoil serve`, which
 also says how its store is set.
@@ -11,6 +11,8 @@ import gc
 import json
 from pathlib import Path
 from typing import Any, Never
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from counterfoil import server_wiring
 from counterfoil.api.callers import Authenticate
@@ -58,6 +60,13 @@ class EverybodyIsIn:
             return self._issuer if request.path == "/v1/passcodes" else self._validator
 
         return authenticate
+
+
+class Bare(HttpToolsProtocol):
+    """uvicorn's own protocol as it comes, without this product's bounds, deadlines and single writes."""
+
+    def __init__(self, *uvicorns: Any, connections_max: int, **own: Any) -> None:
+        super().__init__(*uvicorns, **own)
 
 
 class Echo:
@@ -111,7 +120,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.peers.served")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--without", choices=PARTS, action="append", default=[])
-    parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--echo", choices=("bare", "bounded"), help="on uvicorn as it comes, or within this product's bounds")
     parser.add_argument("--console", action="store_true")
     parser.add_argument("--retention-s", type=int)
     asked = parser.parse_args()
@@ -130,6 +139,8 @@ def main() -> int:
         replaced[server_wiring, "by_bearer_credential"] = EverybodyIsIn().by_nothing
     if asked.echo:
         replaced[http_server, "AsgiShell"] = Echo
+    if asked.echo == "bare":
+        replaced[http_server, "BoundedProtocol"] = Bare
     return served(load_settings(None, {}, changes), replaced)
 
 

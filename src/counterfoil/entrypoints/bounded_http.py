@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from counterfoil.api.http import problem
+from counterfoil.entrypoints.one_write import OneWrite
 from counterfoil.wire.problems import HEAD_TOO_LARGE, INVALID_REQUEST, TIMED_OUT, ProblemKind
 
 HEAD_BYTES_MAX = 32 * 1024
@@ -48,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: ProblemKind = INVALID_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+        super().connection_made(OneWrite(transport, self.loop))
         if len(self.connections) > self._connections_max:
             transport.close()
             return

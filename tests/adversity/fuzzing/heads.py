@@ -18,7 +18,7 @@ _STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 415, 43
 """Every status that a stranger can bring about; 408 takes ten seconds, and faults are no stranger's doing."""
 
 _CASES_PER_SERVICE = 5000
-_ROUNDS = 6
+_ROUNDS = 8
 
 
 class _Wire(asyncio.Transport):
