@@ -94,8 +94,9 @@ def _late(asker: _Asker, deployment: Deployment) -> list[str]:
     return late
 
 
-def _key_id(passcode: str) -> bytes:
-    return parsed_passcode(passcode).header.key_id
+def _key_id(passcode: str) -> bytes | None:
+    """None where nothing was issued, since an earlier change was not seen either."""
+    return parsed_passcode(passcode).header.key_id if passcode else None
 
 
 def _serving(loop: str, remembered_s: float) -> tuple[str, ...]:
