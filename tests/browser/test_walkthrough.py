@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import (
     AXE,
@@ -21,6 +22,7 @@ from tests.browser.conftest import (
     seen,
     submit,
 )
+from tests.browser.ends import PATIENCE_S
 from tests.contract.engines import unless_missing
 
 pytestmark = pytest.mark.slow
@@ -88,7 +90,9 @@ def test_the_calls_can_be_copied(browser: Chrome, service: Development) -> None:
     browser.get(f"{service.url}/console/walkthrough")
     submit(browser, ".client button")
     press(browser, ".script .copy")
-    assert seen(browser, ".script .copy") in ("Copied", "Selected: copy it")
+    # The clipboard answers when it likes.
+    said = ("Copied", "Selected: copy it")
+    WebDriverWait(browser, PATIENCE_S).until(lambda _: seen(browser, ".script .copy") in said, "nothing says that it is copied")
 
 
 @pytest.mark.parametrize("tone", ["light", "dark"])

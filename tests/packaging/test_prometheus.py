@@ -100,6 +100,20 @@ def test_control_promtool_finds_a_name_that_is_against_the_conventions(shown: Sh
     assert "counterfoil_commit_duration_milliseconds" in said(_promtool(), "check", "metrics", given=spoilt, status=3)
 
 
+def test_what_an_alert_reads_is_recorded_in_its_own_group_before_it() -> None:
+    read = 0
+    for group in RULES["groups"]:
+        recorded: set[str] = set()
+        for rule in group["rules"]:
+            if "record" in rule:
+                recorded.add(rule["record"])
+                continue
+            names = {name for name in RECORDED if name in rule["expr"]}
+            assert names <= recorded, rule["alert"]
+            read += len(names)
+    assert read
+
+
 def test_every_alert_comes_where_it_has_to_and_not_nearby() -> None:
     assert "SUCCESS" in said(_promtool(), "test", "rules", str(FOLDER / "counterfoil.rules.test.yml"))
     cases = [case for test in UNIT_TESTS for case in test.get("alert_rule_test", ())]
