@@ -69,6 +69,8 @@ def _sampled(pid: int, seconds: int, form: str, path: Path) -> None:
     words: list[str | Path] = [
         MEASURING / "py-spy",
         "record",
+        # Paused for a look, a process stops at its next call of the kernel: whatever makes one would seem to take the time before.
+        "--nonblocking",
         "--pid",
         str(pid),
         "--rate",
