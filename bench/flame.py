@@ -1,5 +1,6 @@
 """Where a request's CPU time goes: samples of the server under load by py-spy, as flame graphs and as shares by room."""
 
+import re
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from bench.side_by_side import say
 _PER_S = 400
 _STOCKING_FACTOR = 2.0
 _SHOWN = 8
+_TITLE = re.compile(r">[^<>]*py-spy record[^<>]*<")
 # The commit thread waiting for its turn on the one core: the sampler takes that for work.
 _WAITS = ("GroupCommit._work ",)
 
@@ -80,3 +82,5 @@ def _sampled(pid: int, seconds: int, form: str, path: Path) -> None:
     ]
     command = pinned(LOAD_CORE, [*words, "--format", form, "--output", path])
     subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)
+    # py-spy's title is its command, with this machine's paths.
+    path.write_text(_TITLE.sub(">CPU samples<", path.read_text()))
