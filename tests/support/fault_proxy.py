@@ -76,21 +76,21 @@ def fault_proxy(target: str) -> Iterator[FaultProxy]:
 def _serve(client: socket.socket, address: tuple[str, int], proxy: FaultProxy, ended: threading.Event) -> None:
     # The last connection only wakes the listener, and by then the target may be gone.
     with client, suppress(OSError), socket.create_connection(address) as server:
-        while request := _message(client):
+        while request := read_message(client):
             fault = proxy.fault_of(request)
             proxy.faults.append(fault)
             if fault.endswith("request") and fault != "duplicated request":
                 _hang_up(client, fault)
                 return
             server.sendall(request)
-            answer = _message(server)
+            answer = read_message(server)
             if fault == "none":
                 client.sendall(answer)
                 continue
             proxy.on_undelivered(request, answer)
             if fault == "duplicated request":
                 server.sendall(request)
-                client.sendall(_message(server))
+                client.sendall(read_message(server))
                 continue
             if fault == "truncated answer":
                 client.sendall(answer[: len(answer) // 2])
@@ -106,7 +106,7 @@ def _hang_up(client: socket.socket, fault: Fault) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
-def _message(source: socket.socket) -> bytes:
+def read_message(source: socket.socket) -> bytes:
     """One HTTP message with a Content-Length; empty at the end of the connection."""
     content = b""
     while b"\r\n\r\n" not in content:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tests.support.fault_proxy import read_message
+
 Script: TypeAlias = "bytes | Callable[[socket.socket, bytes], None]"
 """What is sent, or what is done with connection and request. The connection stays open unless that ends it."""
 
@@ -54,7 +56,7 @@ def raw_server(*script: Script, tls: ssl.SSLContext | None = None) -> Iterator[R
             spoken = connection if tls is None else tls.wrap_socket(connection, server_side=True)
             connections.append(spoken)
             with spoken:
-                while request := _request(spoken):
+                while request := read_message(spoken):
                     server.asked.append(request)
                     entry = left.pop(0) if len(left) > 1 else left[0]
                     spoken.sendall(entry) if isinstance(entry, bytes) else entry(spoken, request)
@@ -82,22 +84,3 @@ def raw_server(*script: Script, tls: ssl.SSLContext | None = None) -> Iterator[R
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(timeout=10)
-
-
-def _request(source: socket.socket) -> bytes:
-    """One request with a Content-Length; empty at the end of the connection."""
-    content = b""
-    while b"\r\n\r\n" not in content:
-        part = source.recv(65_536)
-        if not part:
-            return b""
-        content += part
-    head, _, body = content.partition(b"\r\n\r\n")
-    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
-    length = next(int(value) for name, _, value in lines if name.lower() == b"content-length")
-    while len(body) < length:
-        part = source.recv(65_536)
-        if not part:
-            return b""
-        body += part
-    return head + b"\r\n\r\n" + body

@@ -7,7 +7,7 @@ from typing import Any
 class OneWrite(asyncio.Transport):
     """Holds what is written until the step that writes it is over: uvicorn writes an answer's head and its body apart.
 
-    Each write was a call of the kernel, and with TLS a record, of its own: a tenth of an issue's CPU time.
+    Each write was a call of the kernel, and with TLS a record, of its own: 4 of an issue's 57 µs of CPU time.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
