@@ -70,7 +70,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.roles:
         operation["x-roles"] = sorted(route.roles)
     if route.body is not None:
-        content = {"schema": _ref(route.body), **_example(schemas[route.body.__name__])}
+        content = {"schema": _ref(route.body), "example": _example(schemas[route.body.__name__])}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     parameters = [
         {
@@ -98,12 +98,9 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _example(schema: dict[str, Any]) -> dict[str, Any]:
-    """A body to begin with, from its fields' own examples; none where a field that is required has none."""
-    examples = {name: field["examples"][0] for name, field in schema["properties"].items() if "examples" in field}
-    required = schema["required"]
-    if not examples.keys() >= set(required):
-        return {}
-    return {"example": {name: value for name, value in examples.items() if name in (*required, *_IN_EXAMPLES)}}
+    """A body to begin with, of its fields' own examples. Raises KeyError where a field that is required has none."""
+    shown = (*schema["required"], *_IN_EXAMPLES)
+    return {name: field["examples"][0] for name, field in schema["properties"].items() if name in shown}
 
 
 def _responses(route: Route) -> dict[str, Any]:
