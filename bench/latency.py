@@ -9,7 +9,7 @@ from bench import rounds as load
 from bench.disk import fsync_times_ms
 from bench.figures import Figure, figure
 from bench.medians import percentile, ratios, spread
-from bench.peers.counterfoil import Deployment, counterfoil, made_deployment
+from bench.peers.counterfoil import Deployment, counterfoil, echo, made_deployment
 from bench.rounds import Pace
 from bench.service import Service
 from bench.side_by_side import say
@@ -49,6 +49,22 @@ def open_loop_figures(folder: Path, pace: Pace, issue_rate: float, validate_rate
                 figures.append(figure(f"{words} / one fsync", "×", in_fsyncs, f"{verb} p99 at 50 % / fsync"))
     late = spread([run["generator_late_p99_ms"] for runs in found.values() for run in runs])
     return [*figures, figure("lateness of the load generator itself, p99", "ms", late)]
+
+
+def floor_figures(folder: Path, pace: Pace, echo_rate: float) -> list[Figure]:
+    """What the machine and the server make of an application that does nothing: at half its own capacity, and alone."""
+    found: list[dict[str, float]] = []
+    alone_ms: list[float] = []
+    kept = folder / "no-secrets"
+    with echo(folder / "floor") as service:
+        for _ in range(min(3, pace.rounds)):
+            found.append(load.open_loop(service, service.issue, folder, echo_rate * 0.5, pace.open_loop_s, None))
+            alone_ms.append(load.issue(service, kept, pace.redeem_s, connections=1).p50_ms)
+    at_half = [
+        figure(f"bare echo at 50% of its capacity, {name.removesuffix('_ms')}", "ms", spread([run[name] for run in found]))
+        for name in PERCENTILES
+    ]
+    return [*at_half, figure("a lone caller's bare echo, median", "ms", spread(alone_ms))]
 
 
 def connection_figures(folder: Path, pace: Pace) -> list[Figure]:

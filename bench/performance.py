@@ -107,6 +107,7 @@ def measured(folder: Path, pace: Pace, docs: Path) -> dict[str, Any]:
     figures: list[Figure] = [
         *side_by_side.ratio_figures(rounds),
         *latency.open_loop_figures(folder, pace, issue_rate, validate_rate),
+        *latency.floor_figures(folder, pace, median(side_by_side.rates(rounds, side_by_side.ECHO, "issue"))),
         *latency.connection_figures(folder, pace),
         *latency.process_figures(folder, pace),
         *console_figures(folder, pace),
