@@ -60,7 +60,8 @@ def _fuzzed(target: Target, runs: int, seed: int, *more: str) -> Figures:
     if done.returncode or not done.stdout:
         figures.fail(f"the run ended with {done.returncode}: {done.stderr[-_STDERR_CHARS:]}; {' '.join(command[1:])}")
         return figures
-    came_to = json.loads(done.stdout)
+    # What libFuzzer itself has to say goes before it.
+    came_to = json.loads(done.stdout.splitlines()[-1])
     figures.counts = Counter({"inputs": runs, **came_to["counts"]})
     figures.failures = [
         f"{failure}; python -m tests.adversity.fuzzing {target.name} --input HEX" for failure in came_to["failures"]
