@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.adversity.campaign import FAILURES_KEPT, Campaign, Figures
+from tests.adversity.fuzzing.target import Target
 
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / ".adversity"
@@ -74,8 +75,12 @@ def played(
 
 def source_of(campaign: Campaign) -> str:
     """A hash of all that the campaign's figures come from, as git has it."""
-    run = campaign.run.func if isinstance(campaign.run, partial) else campaign.run
-    paths = {_SERVICE, *_imported(run.__module__, set())}
+    run, given = (campaign.run.func, campaign.run.args) if isinstance(campaign.run, partial) else (campaign.run, ())
+    paths = {_SERVICE} | _imported(run.__module__, set())
+    for target in given:
+        # A campaign of its own for each: a change of one leaves what is known of the others.
+        if isinstance(target, Target):
+            paths |= _imported(target.opened.__module__, set())
     return sha256("\n".join(git("rev-parse", f"HEAD:{path}") for path in sorted(paths)).encode()).hexdigest()[:16]
 
 

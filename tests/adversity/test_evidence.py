@@ -18,7 +18,7 @@ from tests.adversity.campaign import Campaign, Figures, Sizes
 from tests.adversity.campaigns import CAMPAIGNS, campaign_named
 from tests.adversity.evidence import PAGE, TWIN, as_twin, main, page
 from tests.adversity.evidence_check import NAME, check
-from tests.adversity.progress import Result, played
+from tests.adversity.progress import Result, played, source_of
 
 SIZES = Sizes(25, 5, 1)
 
@@ -46,6 +46,13 @@ def test_what_was_noted_before_a_cut_is_not_played_again(tmp_path: Path) -> None
     assert sorted(seen) == [(0, 10), (10, 20), (20, 25)]
     assert (result.cases, result.counts, result.controls) == (25, {"cases": 25}, {"broken": 3})
     assert result.digests == [f"{first:016x}" for first in (0, 10, 20)]
+
+
+def test_a_fuzzed_target_is_played_anew_for_its_own_module_alone() -> None:
+    of_settings, of_environment, of_passcodes = (
+        source_of(campaign_named(f"fuzzing-{name}")) for name in ("settings", "environment", "passcode")
+    )
+    assert of_settings == of_environment != of_passcodes
 
 
 def test_a_chunk_that_is_cut_off_leaves_no_note(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ def _settings(load: Callable[[Path], Settings] | None = None) -> Check:
         try:
             settings = load_settings(file.path, {}) if load is None else load(file.path)
         except Invalid as error:
-            hold_silent(str(error), data)
+            # Where the rule ends in the largest rate, a number in the file may begin as it does: " 1000000".
+            hold_silent(str(error).removesuffix(" 1000000"), data)
             return "refused"
         hold(settings.checked() is settings, "settings that were taken hold together")
         hold(1 <= settings.lifetime_default_s <= settings.lifetime_max_s <= 600, "lifetimes are within bounds")
