@@ -1,5 +1,7 @@
 """What is made of code and SQL, and what the page says of it. The mutants themselves: `make mutants`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
 from tests.adversity.mutants.outside import Change, changes
 from tests.adversity.mutants.page import NO_REASON, killed_share, page
 from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.progress import ROOT
 
+THREAD_FAILED = "pytest.PytestUnhandledThreadExceptionWarning"
+PLUGIN = "tests.adversity.mutants.plugin"
 REDEEM = "UPDATE t SET a = 1 WHERE id = ? AND state = 'issued' AND expires_at > :now"
 MODULE = '''"""A module."""
 
@@ -90,3 +95,18 @@ def test_one_mutant_has_one_reason() -> None:
 
 def test_every_written_reason_is_a_sentence() -> None:
     assert all(why.endswith(".") and len(why) > 20 for why in Reasons.written().sentences())
+
+
+def test_a_thread_that_fails_after_the_last_test_ends_in_a_failed_run_and_not_in_an_exception(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "from threading import Thread\n"
+        "def pytest_sessionfinish():\n"
+        "    thread = Thread(target=lambda: 1 / 0)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+    )
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
+    words = ["-p", "no:cacheprovider", "-p", PLUGIN, "-W", f"error::{THREAD_FAILED}", "--rootdir", str(tmp_path), str(tmp_path)]
+    program = f"import pytest; print('ended with', int(pytest.main({words})))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "ended with 1", done.stderr
