@@ -20,7 +20,7 @@ from counterfoil.stores import sqlite_journal_reader, sqlite_journal_walk
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_file import open_reader
 from counterfoil.stores.sqlite_journal_reader import SqliteJournalReader
-from counterfoil.stores.sqlite_journal_walk import LOOKED_AT_MAX
+from counterfoil.stores.sqlite_journal_walk import LOOKED_AT_MAX, Stretch, journal_walk
 from tests.contract.claims import MINE, kept, made
 from tests.support.clock import START_US, Clock
 from tests.support.journal import JOURNAL_KEY, wrote_journal
@@ -197,6 +197,32 @@ def test_a_look_ends_in_time_after_one_step_at_least(tmp_path: Path, short_steps
     )
     assert counts.since_us == START_US + 23 * STEP_US
     assert SqliteJournalReader(path, clock_s=_Stopping(1)).last_uses().since_us == START_US + 23 * STEP_US
+
+
+def test_the_newest_of_a_stretch_are_its_last_entries_and_no_more_than_it_has() -> None:
+    assert Stretch(1, 10).newest(3) == Stretch(8, 10)
+    assert Stretch(9, 10).newest(3) == Stretch(9, 10)
+
+
+def test_a_stretch_that_was_removed_meanwhile_has_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    wrote_journal(path, [_entry(1)])
+    with journal_walk(path) as walk:
+        assert walk.span(Stretch(1, 1)) is not None
+        assert walk.span(Stretch(7, 9)) is None
+
+
+def test_entries_of_another_time_are_not_gone_through(tmp_path: Path, short_steps: None) -> None:
+    day_us = 24 * 3600 * MICROSECONDS_PER_S
+    yesterday, today = ([START_US + day * day_us + number for number in range(3)] for day in range(2))
+    reader = _journal(tmp_path, _at(*(START_US - day_us + number for number in range(20)), *yesterday, *today))
+    of_yesterday = JournalQuery(since_us=START_US, until_us=START_US + 10)
+    page = reader.page(of_yesterday, 100, None)
+    assert (len(page.records), page.next_seq, page.seen) == (3, None, (yesterday[0], yesterday[-1]))
+    counts = SqliteJournalReader(tmp_path / "counterfoil.db", clock_s=_Stopping(1)).refusals(
+        of_yesterday, START_US + 2 * day_us, None
+    )
+    assert (_counted(counts), counts.next_seq) == (3, None)
 
 
 # -- clocks that were set back --
@@ -420,6 +446,40 @@ def test_groups_beyond_the_largest_are_counted_and_not_listed(tmp_path: Path, mo
     assert [(group.client_id, group.number) for group in counts.groups] == [("a", 5), ("b", 4)]
     assert counts.left_off == 5
     assert sum(counts.bins.values()) == 14
+
+
+def test_of_groups_that_are_not_remembered_each_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_journal_reader, "_GROUPS_COUNTED_MAX", 2)
+    clients = Counter({"a": 1, "b": 1, "c": 4, "d": 3, "e": 2})
+    entries = [
+        (START_US + number, Entry(Event.REFUSED, client_id, None, "backend", Reason.EXPIRED))
+        for number, client_id in enumerate(clients.elements())
+    ]
+    counts = _journal(tmp_path, entries).refusals(JournalQuery(since_us=START_US), START_US + 100, None)
+    assert [group.client_id for group in counts.groups] == ["a", "b"]
+    assert (counts.left_off, sum(counts.bins.values())) == (9, 11)
+
+
+@pytest.mark.parametrize(
+    ("span_us", "width_s"),
+    [
+        (99 * MICROSECONDS_PER_S, 1),
+        (99 * MICROSECONDS_PER_S + 1, 5),
+        (99 * 4 * 3600 * MICROSECONDS_PER_S, 4 * 3600),
+        (99 * 4 * 3600 * MICROSECONDS_PER_S + 1, 24 * 3600),
+        (99 * 48 * 3600 * MICROSECONDS_PER_S, 48 * 3600),
+        (99 * 48 * 3600 * MICROSECONDS_PER_S + 1, 72 * 3600),
+    ],
+)
+def test_a_bin_is_as_wide_as_the_time_that_was_asked_for_needs(tmp_path: Path, span_us: int, width_s: int) -> None:
+    reader = _journal(tmp_path, _at(START_US))
+    counts = reader.refusals(JournalQuery(since_us=START_US, until_us=START_US + span_us), START_US, None)
+    assert counts.width_us == width_s * MICROSECONDS_PER_S
+
+
+def test_a_time_that_has_not_come_yet_is_a_moment_long(tmp_path: Path) -> None:
+    counts = _journal(tmp_path, _at(START_US)).refusals(JournalQuery(since_us=START_US + 9), START_US, None)
+    assert (counts.since_us, counts.until_us, counts.groups) == (START_US + 9, START_US + 10, ())
 
 
 @given(st.integers(1, 2**62))

@@ -12,6 +12,7 @@ from counterfoil.ports.store import StoreUnavailable
 from counterfoil.stores import sqlite_accounts
 from counterfoil.stores.sqlite import SqliteStore
 from counterfoil.stores.sqlite_accounts import SqliteAccounts
+from counterfoil.stores.sqlite_file import MIGRATIONS
 from tests.contract.claims import MINE, made
 from tests.support.clock import START_US, Clock
 from tests.support.journal import JOURNAL_KEY
@@ -87,3 +88,31 @@ async def test_more_clients_than_are_kept_have_exact_limits_too(tmp_path: Path, 
     assert issued == [True] * 14 + [False] * 7
     assert len(store._accounts._kept) <= 3 + 1
     await store.close()
+
+
+def _file_of_accounts(idle_at_us: dict[str, int]) -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    for migration in MIGRATIONS:
+        connection.execute(migration)
+    rows = [(client_id, 0, b"", at_us) for client_id, at_us in idle_at_us.items()]
+    connection.executemany("INSERT INTO client_usage VALUES (?, ?, ?, ?)", rows)
+    return connection
+
+
+def _clients(connection: apsw.Connection) -> list[str]:
+    return [client_id for (client_id,) in connection.execute("SELECT client_id FROM client_usage ORDER BY client_id")]
+
+
+def test_an_idle_account_is_removed_that_nobody_has_asked_for() -> None:
+    connection = _file_of_accounts({"1234": START_US})
+    SqliteAccounts().forget_idle(connection, START_US)
+    assert _clients(connection) == []
+
+
+def test_idle_accounts_are_found_behind_any_number_that_are_not() -> None:
+    busy = {f"a{number:03}": START_US + 1 for number in range(100)}
+    connection = _file_of_accounts({**busy, "b": START_US})
+    accounts = SqliteAccounts()
+    for _ in range(4):
+        accounts.forget_idle(connection, START_US)
+    assert _clients(connection) == list(busy)

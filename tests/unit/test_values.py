@@ -186,6 +186,23 @@ def test_the_cap_is_never_exceeded_and_never_leaks(steps: list[tuple[int, int, b
             usage.give_back(alive.pop())
 
 
+def test_a_window_counts_to_its_end_also_when_an_earlier_one_is_forgotten() -> None:
+    usage = Usage(outstanding={7: 1, 15: 1})
+    assert isinstance(usage.take(IssueLimits(0, 1, 1), 15_500_000, 60_000_000), LimitReached)
+    assert usage.take(IssueLimits(0, 1, 1), 16_000_000, 60_000_000) is None
+
+
+def test_a_shorter_life_is_forgotten_before_a_longer_one_that_was_counted_first() -> None:
+    limits, usage = IssueLimits(0, 1, 2), Usage()
+    now_us = START_US // 8_000_000 * 8_000_000
+    long_us, short_us = now_us + 600_000_000, now_us + 9_000_000
+    assert usage.take(limits, now_us, long_us) is None
+    # What has gone before is forgotten, and the longer life alone is known of.
+    assert usage.take(limits, now_us + 1_000_000, short_us) is None
+    assert isinstance(usage.take(limits, _outstanding_to_us(short_us) - 1, long_us), LimitReached)
+    assert usage.take(limits, _outstanding_to_us(short_us), long_us) is None
+
+
 def test_giving_back_what_was_never_counted_harms_nothing() -> None:
     limits, usage = IssueLimits(0, 1, 1), Usage()
     usage.give_back(START_US)
