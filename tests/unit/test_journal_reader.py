@@ -150,6 +150,11 @@ def test_one_look_passes_a_bounded_number_of_entries_and_says_where_it_ended(lon
     assert page.seen == (START_US + STEP_US, START_US + (MANY - LOOKED_AT_MAX) * STEP_US)
 
 
+def test_the_last_step_of_a_look_takes_no_more_than_is_left_of_it(tmp_path: Path, short_steps: None) -> None:
+    reader = _journal(tmp_path, [_entry(number) for number in range(1, 26)])
+    assert reader.page(JournalQuery(client_id="nobody"), 5, None).next_seq == 25 - 10
+
+
 def test_what_lies_behind_the_last_entry_of_a_page_was_not_passed(long_journal: Path) -> None:
     page = SqliteJournalReader(long_journal).page(JournalQuery(client_id="7", is_newest_first=False), 2, None)
     assert [record.seq for record in page.records] == [7, 107]

@@ -76,7 +76,13 @@ class NoRevocations:
 def drawn(*values: str) -> Any:
     """A generator of randomness that gives these values in turn."""
     remaining = iter([bytes.fromhex(value) for value in values])
-    return lambda size: next(remaining)
+
+    def next_value(size: int) -> bytes:
+        value = next(remaining)
+        assert len(value) == size
+        return value
+
+    return next_value
 
 
 def test_the_vectors_are_what_their_maker_makes() -> None:

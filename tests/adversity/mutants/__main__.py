@@ -38,6 +38,7 @@ def main(words: Sequence[str]) -> int:
     if not asked.go_on:
         shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
         _NOTE.unlink(missing_ok=True)
+    NOTES.mkdir(exist_ok=True)
     with ThreadPoolExecutor(1) as beside:
         tried_outside = beside.submit(lambda: list(_outside()))
         inside.run(max(1, asked.workers - 1), again=asked.go_on)
