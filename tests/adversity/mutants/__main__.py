@@ -39,8 +39,9 @@ def main(words: Sequence[str]) -> int:
         shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
         _NOTE.unlink(missing_ok=True)
     NOTES.mkdir(exist_ok=True)
+    changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
     with ThreadPoolExecutor(1) as beside:
-        tried_outside = beside.submit(lambda: list(_outside()))
+        tried_outside = beside.submit(lambda: list(_outside(changes)))
         inside.run(max(1, asked.workers - 1), again=asked.go_on)
     mutants = [*inside.found(), *tried_outside.result()]
     # mutmut looks before it begins, and not again.
@@ -54,10 +55,9 @@ def main(words: Sequence[str]) -> int:
     return int(bool(unexplained) or killed_share(mutants) < KILLED_MIN)
 
 
-def _outside() -> Iterator[Mutant]:
-    """The mutants outside functions; what was killed before, and is noted, stays so."""
+def _outside(changes: Sequence[Change]) -> Iterator[Mutant]:
+    """The mutants that those changes make; what was killed before, and is noted, stays so."""
     noted: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
-    changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
     untried = [change for change in changes if noted.get(_digest(change), {}).get("fate") in (None, Fate.SURVIVED)]
     for change, mutant in zip(untried, trial.tried(untried, _say), strict=True):
         noted[_digest(change)] = asdict(mutant)

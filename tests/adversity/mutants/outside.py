@@ -3,7 +3,7 @@ decorators. mutmut's own operators make them, and `sql`; each is a changed file,
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +75,14 @@ class _Outside(MutationVisitor):
     def _change_sql(self, node: cst.SimpleString | cst.FormattedString) -> None:
         parts = [node] if isinstance(node, cst.SimpleString) else node.parts
         for part in parts:
-            if isinstance(part, cst.SimpleString | cst.FormattedStringText):
-                for text in sql.changed(part.value):
-                    self.mutations.append(Mutation(part, part.with_changes(value=text), None))
+            if isinstance(part, cst.SimpleString):
+                before, after = part.prefix + part.quote, part.quote
+                self._change_text(part, (before + text + after for text in sql.changed(part.raw_value)))
+            elif isinstance(part, cst.FormattedStringText):
+                self._change_text(part, sql.changed(part.value))
+
+    def _change_text(self, part: cst.SimpleString | cst.FormattedStringText, texts: Iterable[str]) -> None:
+        self.mutations += [Mutation(part, part.with_changes(value=text), None) for text in texts]
 
 
 def _text(node: cst.CSTNode) -> str:

@@ -23,6 +23,7 @@ from typing import TypeAlias
 LIMIT = 5
 Name: TypeAlias = str
 _TAKE = """DELETE FROM t WHERE id <= ?"""
+_DROP = "DELETE FROM t WHERE id = 1 AND a = b"
 
 
 class Thing:
@@ -61,10 +62,12 @@ def test_every_condition_of_a_statement_is_left_out_turned_and_moved() -> None:
 
 def test_constants_sql_and_decorated_functions_are_changed_and_nothing_else(tmp_path: Path) -> None:
     made = _changes(tmp_path)
-    assert {change.where for change in made} == {"LIMIT", "_TAKE", "Thing"}
+    assert {change.where for change in made} == {"LIMIT", "_TAKE", "_DROP", "Thing"}
     assert {change.after for change in made if change.where == "Thing"} == {"return LIMIT - 1", "return LIMIT + 2"}
     assert {change.module for change in made} == {"room.module"}
-    assert '_TAKE = """DELETE FROM t WHERE id < ?"""' in {change.after for change in made}
+    afters = {change.after for change in made}
+    assert '_TAKE = """DELETE FROM t WHERE id < ?"""' in afters
+    assert '_DROP = "DELETE FROM t WHERE id = 1"' in afters
 
 
 def test_a_change_is_told_in_one_line(tmp_path: Path) -> None:
