@@ -223,9 +223,10 @@ def cut_tail(seq: int) -> str:
 
 
 LAST_CHANGED = "UPDATE journal SET mac = zeroblob(32) WHERE seq = 4"
+LAST_REMOVED = "DELETE FROM journal WHERE seq = 4"
 
 
-@pytest.mark.parametrize("change", [cut_tail(2), "DELETE FROM journal_ends", LAST_CHANGED])
+@pytest.mark.parametrize("change", [cut_tail(2), "DELETE FROM journal_ends", LAST_CHANGED, LAST_REMOVED])
 async def test_a_service_does_not_build_upon_a_change(tmp_path: Path, change: str) -> None:
     path, told = tmp_path / "counterfoil.db", []
     store = opened(path, on_fatal=lambda: told.append(1))

@@ -341,6 +341,24 @@ async def test_an_io_error_is_final_and_everybody_who_waits_hears_it(tmp_path: P
     await again.close()
 
 
+async def test_an_io_error_where_a_transaction_begins_is_final_and_not_tried_again(tmp_path: Path) -> None:
+    told = Told()
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), on_fatal=told, journal_key=JOURNAL_KEY, broom=False)
+    began: list[str] = []
+
+    def failing(_cursor: apsw.Cursor, sql: str, _bindings: object) -> bool:
+        if sql.startswith("BEGIN"):
+            began.append(sql)
+            raise apsw.IOError("injected")
+        return True
+
+    store._writer_connection.exec_trace = failing
+    answers = await asyncio.gather(*(kept(store, made(timestamp_us=START_US + n)) for n in range(3)), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["the store failed; what was written is not known"] * 3
+    assert (len(began), told.times) == (1, 1)
+    await store.close()
+
+
 async def test_what_stopped_the_store_is_in_the_log_and_behind_every_answer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
