@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -197,8 +198,28 @@ def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> No
 
 
 def test_a_folder_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnfit, match="cannot be opened"):
+    with pytest.raises(StoreUnfit, match="cannot be opened: CantOpenError"):
         SqliteStore(tmp_path, Clock(), journal_key=JOURNAL_KEY)
+
+
+def test_a_new_store_makes_the_folders_that_are_missing_and_its_own_is_private(tmp_path: Path) -> None:
+    open_durable(tmp_path / "var" / "counterfoil" / "counterfoil.db").close()
+    assert (tmp_path / "var" / "counterfoil").stat().st_mode & 0o777 == 0o700
+
+
+def test_who_goes_over_to_wal_waits_for_another_who_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "counterfoil.db"
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("CREATE TABLE t (a); BEGIN IMMEDIATE")
+        slept_s: list[float] = []
+
+        def sleep(duration_s: float) -> None:
+            slept_s.append(duration_s)
+            other.execute("COMMIT")
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        open_durable(path).close()
+    assert slept_s == [sqlite_file._LOCK_STEP_S]
 
 
 async def test_a_store_of_another_epoch_is_refused(tmp_path: Path) -> None:
@@ -462,8 +483,8 @@ async def test_a_full_queue_is_unavailable_at_once_and_what_waits_is_written(tmp
     answers = await asyncio.gather(
         *(store.insert(made(timestamp_us=START_US + number), None) for number in range(50)), return_exceptions=True
     )
-    turned_away = [answer for answer in answers if isinstance(answer, StoreUnavailable)]
-    assert len(turned_away) == 40
+    turned_away = [str(answer) for answer in answers if isinstance(answer, StoreUnavailable)]
+    assert turned_away == ["too many writes are waiting"] * 40
     assert answers.count("stored") == 10
     assert await store.insert(made(timestamp_us=1), None) == "stored"
     await store.close()
@@ -481,6 +502,22 @@ async def test_a_closed_store_takes_nothing_more_and_has_written_what_waited(tmp
     again = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
     assert None not in [await again.find(ref) for ref in refs]
     await again.close()
+
+
+async def test_what_is_on_its_way_to_the_thread_when_the_store_is_closed_is_committed(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "counterfoil.db", Clock(), journal_key=JOURNAL_KEY)
+    closing_it = threading.Thread(target=store._writer.close)
+
+    def close_meanwhile(_: apsw.Connection) -> str:
+        """A step, on the loop: the thread hears of the end before it gets the transaction."""
+        closing_it.start()
+        while not store._writer._closed or not store._writer._to_commit.empty():
+            time.sleep(0.001)
+        return "done"
+
+    assert await store._writer.run(close_meanwhile) == "done"
+    closing_it.join()
+    await store.close()
 
 
 async def test_a_bug_in_a_step_is_final_and_writes_nothing(tmp_path: Path) -> None:
@@ -535,6 +572,8 @@ async def test_the_broom_takes_small_steps_between_writes(tmp_path: Path, monkey
             left.append(_count(store))
     steps = [before - after for before, after in zip([400, *left], left, strict=False)]
     assert all(step <= 2 for step in steps)
+    # It does not wait to be idle before it goes on with what it knows is left.
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600)
     await kept(store, made(timestamp_us=clock.now_us + 20))
     while _count(store) > 21:
         await asyncio.sleep(0.05)

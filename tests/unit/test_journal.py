@@ -9,7 +9,7 @@ import pytest
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import End, Entry, Event, JournalBroken, JournalKey, Link, Record
-from counterfoil.model.journal_check import parsed_checkpoint, verify
+from counterfoil.model.journal_check import checked_record, parsed_checkpoint, verify
 from counterfoil.model.verdict import Reason
 from counterfoil.wire.journal_lines import ExportedJournal, journal_lines
 
@@ -195,6 +195,19 @@ def test_a_checkpoint_before_what_is_kept_is_said_to_be_too_old() -> None:
 def test_a_checkpoint_has_one_spelling(text: str) -> None:
     with pytest.raises(Invalid, match="checkpoint"):
         parsed_checkpoint(text)
+
+
+WRITTEN = (1, 2, "issued", "1234", 3, "cr_1", None, None, b"m" * 32)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(0, 2**63), (1, -1), (4, True), (3, b"1234"), (5, None), (2, "spent"), (6, "luck"), (3, "\ud800"), (8, b"m" * 31)],
+)
+def test_values_that_are_never_written_make_no_record(column: int, value: object) -> None:
+    assert checked_record(WRITTEN) == Record(1, 2, Entry(Event.ISSUED, "1234", 3, "cr_1"), b"m" * 32)
+    with pytest.raises(JournalBroken, match="an entry is not what was written there"):
+        checked_record((*WRITTEN[:column], value, *WRITTEN[column + 1 :]))
 
 
 # -- exported --
