@@ -16,6 +16,7 @@ from counterfoil.core.validate import SeedAccepted, SeedValidationRequest, Valid
 from counterfoil.model import limits
 from counterfoil.model.canonical import Binding, encoded_service_context
 from counterfoil.model.context import checked_context
+from counterfoil.model.counterfoil import Counterfoil, State
 from counterfoil.model.discreet import Discreet
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
@@ -308,6 +309,22 @@ def test_a_new_field_is_hidden_until_it_is_said_to_be_open() -> None:
         new: str
 
     assert repr(Example("1234", "canary")) == "Example(client_id='1234', ...)"
+
+
+def test_a_counterfoil_is_never_changed_in_place_and_says_nothing_of_copies_unless_told() -> None:
+    counterfoil = Counterfoil("1234", START_US, START_US + 1, b"key", b"tag", b"tag", b"tag", "cr_1")
+    with pytest.raises(AttributeError):
+        counterfoil.state = State.REDEEMED  # type: ignore[misc] # that is what is forbidden
+    assert (counterfoil.state, counterfoil.seed_copy, counterfoil.wrapped_key) == (State.ISSUED, None, None)
+
+
+def test_an_issuer_without_patterns_covers_nobody() -> None:
+    assert not Principal("shop", "cr_1", Role.ISSUER).covers("1234")
+
+
+@pytest.mark.parametrize("text", ["a", "Z", "AZ-az_09.", "x" * 64])
+def test_a_credential_name_is_1_to_64_of_its_characters(text: str) -> None:
+    assert checked_credential_name(text) == text
 
 
 def test_the_protocols_bounds_are_these() -> None:
