@@ -84,6 +84,19 @@ def test_every_connection_that_writes_has_what_durability_takes_and_readers_only
         assert reader.pragma("busy_timeout") == 250
 
 
+def test_no_connection_runs_what_stands_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    wanted = {
+        apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER: 0,
+        apsw.SQLITE_DBCONFIG_ENABLE_VIEW: 0,
+        apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA: 0,
+        apsw.SQLITE_DBCONFIG_DEFENSIVE: 1,
+    }
+    with closing(open_durable(path)) as writer, closing(open_reader(path)) as reader:
+        for connection in (writer, reader):
+            assert {option: connection.config(option, -1) for option in wanted} == wanted
+
+
 def test_a_file_that_does_not_take_wal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_file, "durability", lambda connection: {"journal_mode": "delete", "synchronous": 2})
     with pytest.raises(StoreUnfit, match="WAL"):

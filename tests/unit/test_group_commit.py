@@ -84,6 +84,13 @@ async def test_a_lone_caller_does_not_wait_for_company(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_store_without_a_broom_has_nothing_more_to_do_after_a_write(tmp_path: Path) -> None:
+    store = _opened(tmp_path)
+    await kept(store)
+    await store.close()
+    assert not store._writer._more_to_do
+
+
 async def test_steps_are_made_in_the_order_in_which_they_were_asked(tmp_path: Path) -> None:
     store = _opened(tmp_path)
     made_in: list[int] = []
