@@ -118,6 +118,7 @@ async def test_a_rollback_is_told_with_its_size_and_cause(tmp_path: Path, caplog
     assert told == ["a transaction of 3 was rolled back: FullError"]
     for answer in answers:
         assert isinstance(answer, StoreUnavailable)
+        assert str(answer) == "the store is busy or its disk is full"
         assert isinstance(answer.__cause__, apsw.FullError)
     await kept(store)
     await store.close()

@@ -9,7 +9,7 @@ import pytest
 
 from counterfoil.model.invalid import Invalid
 from counterfoil.model.journal import End, Entry, Event, JournalBroken, JournalKey, Link, Record
-from counterfoil.model.journal_check import checked_record, parsed_checkpoint, verify
+from counterfoil.model.journal_check import checked_end, checked_record, parsed_checkpoint, verify
 from counterfoil.model.verdict import Reason
 from counterfoil.wire.journal_lines import ExportedJournal, journal_lines
 
@@ -206,8 +206,24 @@ WRITTEN = (1, 2, "issued", "1234", 3, "cr_1", None, None, b"m" * 32)
 )
 def test_values_that_are_never_written_make_no_record(column: int, value: object) -> None:
     assert checked_record(WRITTEN) == Record(1, 2, Entry(Event.ISSUED, "1234", 3, "cr_1"), b"m" * 32)
-    with pytest.raises(JournalBroken, match="an entry is not what was written there"):
+    with pytest.raises(JournalBroken, match=r"^an entry is not what was written there$"):
         checked_record((*WRITTEN[:column], value, *WRITTEN[column + 1 :]))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        (-1, b"m" * 32, b"s" * 32),
+        (True, b"m" * 32, b"s" * 32),
+        ("1", b"m" * 32, b"s" * 32),
+        (1, b"m" * 31, b"s" * 32),
+        (1, b"m" * 32, "s" * 32),
+    ],
+)
+def test_an_end_that_is_never_written_is_none(end: tuple[object, object, object]) -> None:
+    assert checked_end(1, b"m" * 32, b"s" * 32) == End(Link(1, b"m" * 32), b"s" * 32)
+    with pytest.raises(JournalBroken, match=r"^an end of the journal is not what was written there$"):
+        checked_end(*end)
 
 
 # -- exported --

@@ -217,6 +217,23 @@ def test_a_stretch_that_was_removed_meanwhile_has_no_time(tmp_path: Path) -> Non
         assert walk.span(Stretch(7, 9)) is None
 
 
+def test_a_stretch_is_found_by_its_times_give_or_take_a_step_of_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "counterfoil.db"
+    hours_us = [START_US + 2 * hour * CLOCK_STEP_US_MAX for hour in range(10)]
+    wrote_journal(path, [])
+    with journal_walk(path) as walk:
+        assert walk.between(None, None) == walk.between(START_US, START_US) == Stretch(1, 0)
+    path.unlink()
+    wrote_journal(path, _at(*hours_us))
+    with journal_walk(path) as walk:
+        assert walk.between(None, None) == Stretch(1, 10)
+        assert walk.between(hours_us[4], None) == Stretch(5, 10)
+        assert walk.between(None, hours_us[4]) == Stretch(1, 5)
+        assert walk.between(hours_us[-1] + 2 * CLOCK_STEP_US_MAX, None) == Stretch(11, 10)
+        assert walk.between(None, START_US - 2 * CLOCK_STEP_US_MAX) == Stretch(1, 0)
+        assert list(walk.steps(Stretch(2, 4), backwards=False)) == [Stretch(2, 4)]
+
+
 def test_entries_of_another_time_are_not_gone_through(tmp_path: Path, short_steps: None) -> None:
     day_us = 24 * 3600 * MICROSECONDS_PER_S
     yesterday, today = ([START_US + day * day_us + number for number in range(3)] for day in range(2))

@@ -1,6 +1,7 @@
 """What an SQLite store tells of itself: commits that waited for the disk, writes that wait, and what a look into it finds."""
 
 import asyncio
+import time
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -57,6 +58,7 @@ def test_a_value_is_counted_below_the_bound_that_it_equals(value: float, counts:
 
 
 async def test_a_commit_is_counted_with_the_writes_that_share_it_and_with_its_time(tmp_path: Path) -> None:
+    since_s = time.perf_counter()
     store = _opened(tmp_path)
     await asyncio.gather(*(kept(store, made(timestamp_us=START_US + number)) for number in range(1300)))
     commits = _commits(store)
@@ -65,7 +67,8 @@ async def test_a_commit_is_counted_with_the_writes_that_share_it_and_with_its_ti
     assert {size: count for size, count in sizes.items() if count} == {512: 3}
     assert commits.writes.total == 1300
     assert sum(commits.duration_s.counts) == 3
-    assert commits.duration_s.total > 0
+    # The time that passed, and no other: they are one after the other, each between the test's own two looks at the clock.
+    assert 0 < commits.duration_s.total < time.perf_counter() - since_s
     await store.close()
 
 
@@ -96,11 +99,14 @@ async def test_a_checkpoint_is_counted_with_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_pages: int, counted: int
 ) -> None:
     monkeypatch.setattr(group_commit, "_CHECKPOINT_PAGES", from_pages)
+    since_s = time.perf_counter()
     store = _opened(tmp_path)
     await kept(store)
     # It comes after the answer.
     await store.close()
-    assert sum(_commits(store).checkpoint_duration_s.counts) == counted
+    duration_s = _commits(store).checkpoint_duration_s
+    assert sum(duration_s.counts) == counted
+    assert duration_s.total < time.perf_counter() - since_s
 
 
 async def test_the_writes_that_wait_are_told_with_how_many_may(tmp_path: Path) -> None:

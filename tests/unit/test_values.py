@@ -1,6 +1,10 @@
 """Bounds of what callers choose, each with its nearest neighbours; and the arithmetic of the limits."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from counterfoil import core, model
 from counterfoil.core.context_sealing import SealedContext
 from counterfoil.core.issue import Issued, IssueRequest
 from counterfoil.core.sealing import Tags
@@ -316,6 +321,28 @@ def test_a_counterfoil_is_never_changed_in_place_and_says_nothing_of_copies_unle
     with pytest.raises(AttributeError):
         counterfoil.state = State.REDEEMED  # type: ignore[misc] # that is what is forbidden
     assert (counterfoil.state, counterfoil.seed_copy, counterfoil.wrapped_key) == (State.ISSUED, None, None)
+
+
+@pytest.mark.parametrize("room", [core, model])
+def test_what_travels_through_the_rooms_of_the_promises_never_changes_and_is_no_work_for_the_collector(
+    room: ModuleType,
+) -> None:
+    modules = [import_module(f"{room.__name__}.{each.name}") for each in iter_modules(room.__path__)]
+    kinds = [
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
+    ]
+    structs = [kind for kind in kinds if issubclass(kind, Struct) and kind is not Discreet]
+    dataclasses: list[Any] = [kind for kind in kinds if is_dataclass(kind)]
+    assert structs
+    assert dataclasses
+    for struct in structs:
+        assert (struct.__struct_config__.frozen, struct.__struct_config__.gc) == (True, False), struct
+    for dataclass in dataclasses:
+        assert dataclass.__dataclass_params__.frozen, dataclass
+        assert "__slots__" in vars(dataclass), dataclass
 
 
 def test_an_issuer_without_patterns_covers_nobody() -> None:
