@@ -181,7 +181,7 @@ class _StandIn:
 
 def is_unfit(path: Path) -> bool:
     """Whether a service refuses to start on it, and `journal verify` to call it whole."""
-    with pytest.raises(StoreUnfit, match="tables are not those of this version|are not of one deployment"):
+    with pytest.raises(StoreUnfit, match=r"tables are not those of this version|are not of one deployment"):
         opened(path)
     with pytest.raises((StoreUnfit, JournalBroken)):
         verified_entries(path)
