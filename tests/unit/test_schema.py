@@ -93,3 +93,9 @@ def test_clients_share_a_microsecond(file: apsw.Connection) -> None:
     _insert(file, "counterfoils", client_id="another")
     _insert(file, "counterfoils", timestamp_us=2)
     assert file.execute("SELECT count(*) FROM counterfoils").get == 3
+
+
+def test_rows_lie_in_the_order_of_their_primary_keys(file: apsw.Connection) -> None:
+    # Inserts and the broom touch neighbouring pages, and a key is found in one step.
+    found = file.execute("SELECT name FROM pragma_table_list WHERE wr ORDER BY name").fetchall()
+    assert [name for (name,) in found] == ["client_usage", "counterfoils", "deployment", "journal_ends"]
