@@ -32,39 +32,47 @@ _NOTE = NOTES / "mutants.json"
 def main(words: Sequence[str]) -> int:
     """Tries them, inside and outside functions at once; 0 when enough are killed and every survivor has a reason."""
     parser = argparse.ArgumentParser(prog="python -m tests.adversity.mutants", description=__doc__)
-    parser.add_argument("--go-on", action="store_true", help="keep what an earlier run killed, and try the rest again")
+    parser.add_argument(
+        "--go-on", action="store_true", help="keep what an earlier run killed, and what has a reason; try the rest"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="one of them for what is outside functions")
     asked = parser.parse_args(words)
     if not asked.go_on:
         shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
         _NOTE.unlink(missing_ok=True)
     NOTES.mkdir(exist_ok=True)
+    reasons = Reasons.written()
     changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
     with ThreadPoolExecutor(1) as beside:
-        tried_outside = beside.submit(lambda: list(_outside(changes)))
-        inside.run(max(1, asked.workers - 1), again=asked.go_on)
+        tried_outside = beside.submit(lambda: list(_outside(changes, reasons)))
+        inside.run(max(1, asked.workers - 1))
+        if asked.go_on:
+            inside.run_again(max(1, asked.workers - 1), reasons)
     mutants = [*inside.found(), *tried_outside.result()]
     # mutmut looks before it begins, and not again.
     trial.confirm_whole()
-    reasons = Reasons.written()
     _PAGE.write_text(page(mutants, reasons, git("rev-parse", "HEAD"), datetime.now(UTC).date().isoformat()))
     for name in reasons.unused(mutants):
         _say(f"a reason is given for what does not survive: {name}")
-    unexplained = [mutant for mutant in mutants if mutant.fate is Fate.SURVIVED and reasons.why(mutant) is None]
+    unexplained = [mutant for mutant in mutants if reasons.is_missing(mutant)]
     _say(f"{len(mutants)} mutants, {killed_share(mutants):.1%} killed, {len(unexplained)} survive without a reason")
     return int(bool(unexplained) or killed_share(mutants) < KILLED_MIN)
 
 
-def _outside(changes: Sequence[Change]) -> Iterator[Mutant]:
-    """The mutants that those changes make; what was killed before, and is noted, stays so."""
-    noted: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
-    untried = [change for change in changes if noted.get(_digest(change), {}).get("fate") in (None, Fate.SURVIVED)]
+def _outside(changes: Sequence[Change], reasons: Reasons) -> Iterator[Mutant]:
+    """The mutants that those changes make; what was noted as killed, or has a reason to live, stays so."""
+    notes: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
+    noted = {digest: Mutant(**{**told, "fate": Fate(told["fate"])}) for digest, told in notes.items()}
+    untried = [change for change in changes if _is_open(noted.get(_digest(change)), reasons)]
     for change, mutant in zip(untried, trial.tried(untried, _say), strict=True):
-        noted[_digest(change)] = asdict(mutant)
-        _NOTE.write_text(json.dumps(noted))
+        noted[_digest(change)] = mutant
+        _NOTE.write_text(json.dumps({digest: asdict(told) for digest, told in noted.items()}))
     for change in changes:
-        told = noted[_digest(change)]
-        yield Mutant(**{**told, "fate": Fate(told["fate"])})
+        yield noted[_digest(change)]
+
+
+def _is_open(mutant: Mutant | None, reasons: Reasons) -> bool:
+    return mutant is None or reasons.is_missing(mutant)
 
 
 def _digest(change: Change) -> str:

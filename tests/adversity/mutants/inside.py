@@ -13,6 +13,7 @@ from mutmut.utils.file_utils import walk_mutatable_files
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
+from tests.adversity.mutants.reasons import Reasons
 
 _FATES = {
     "killed": Fate.KILLED,
@@ -26,22 +27,26 @@ _FATES = {
 }
 
 
-def run(workers: int, *, again: bool) -> None:
-    """Tries every mutant that has not been tried; `again`, those that survived too. Raises CalledProcessError when tests fail.
+def run(workers: int) -> None:
+    """Tries every mutant that has not been tried since its function changed. Raises CalledProcessError when tests fail."""
+    subprocess.run(_command(workers), check=True)
 
-    mutmut itself keeps every fate until the function changes, and tries once more what it is given by name.
-    """
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers)]
-    subprocess.run(command, check=True)
-    survivors = [name for path, name, fate in _fates() if fate is Fate.SURVIVED] if again else []
-    if survivors:
-        subprocess.run([*command, *survivors], check=True)
+
+def run_again(workers: int, reasons: Reasons) -> None:
+    """Tries once more, by name, those that survived and have no reason to."""
+    names = [name for path, name, fate in _fates() if reasons.is_missing(_mutant(path, name, fate))]
+    if names:
+        subprocess.run([*_command(workers), *names], check=True)
 
 
 def found() -> Iterator[Mutant]:
     """The mutants with their fates."""
     for path, name, fate in _fates():
         yield _mutant(path, name, fate)
+
+
+def _command(workers: int) -> list[str]:
+    return [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers)]
 
 
 def _fates() -> Iterator[tuple[Path, str, Fate]]:

@@ -32,6 +32,10 @@ class Reasons:
         """The reason given for that mutant."""
         return self._why.get(mutant.name)
 
+    def is_missing(self, mutant: Mutant) -> bool:
+        """Whether it lives, and nobody said why it may."""
+        return mutant.fate is Fate.SURVIVED and mutant.name not in self._why
+
     def sentences(self) -> set[str]:
         """All reasons given."""
         return set(self._why.values())

@@ -88,6 +88,7 @@ def test_the_page_counts_and_says_where_a_reason_is_missing() -> None:
     assert "4 mutants, 2 killed (50.0%; 1 of them by not ending), 2 survived." in text
     assert "**core.a, `f`**: Words." in text
     assert f"**core.b, `C.g`**: {NO_REASON}" in text
+    assert [reasons.is_missing(mutant) for mutant in mutants] == [False, False, False, True]
     assert reasons.unused(mutants) == [("core.a", "f", "gone")]
 
 
