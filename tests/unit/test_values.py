@@ -308,6 +308,14 @@ def _kinds(kind: type[Any]) -> Iterator[type[Any]]:
         yield from _kinds(narrower)
 
 
+def test_what_everybody_may_read_is_shown() -> None:
+    accepted = Accepted("1234", 1, 3, 2, "id", replayed=False)
+    assert repr(SeedAccepted(accepted, b"canary")) == f"SeedAccepted(accepted={accepted!r}, ...)"
+    shown = repr(made())
+    for name in ("client_id", "timestamp_us", "expires_at_us", "key_id", "issuer_id", "state", "attempts", "redemption"):
+        assert f"{name}=" in shown
+
+
 def test_a_new_field_is_hidden_until_it_is_said_to_be_open() -> None:
     class Example(Discreet, frozen=True):
         client_id: str
