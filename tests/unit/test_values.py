@@ -309,10 +309,26 @@ def _kinds(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def test_what_everybody_may_read_is_shown() -> None:
-    open_names = (
-        "accepted attempts client_id counterfoil counts expires_at expires_at_us header issuer_id key_id lifetime_s misfit"
-        " redeemed_at_us redemption redemption_id state timestamp timestamp_us"
-    ).split()
+    open_names = [
+        "accepted",
+        "attempts",
+        "client_id",
+        "counterfoil",
+        "counts",
+        "expires_at",
+        "expires_at_us",
+        "header",
+        "issuer_id",
+        "key_id",
+        "lifetime_s",
+        "misfit",
+        "redeemed_at_us",
+        "redemption",
+        "redemption_id",
+        "state",
+        "timestamp",
+        "timestamp_us",
+    ]
     kind = defstruct("Example", [*open_names, "new"], bases=(Discreet,), frozen=True)
     assert repr(kind(*open_names, "canary")) == f"Example({', '.join(f'{name}={name!r}' for name in open_names)}, ...)"
 
