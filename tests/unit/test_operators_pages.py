@@ -179,8 +179,11 @@ async def test_one_sample_is_shared_by_all_and_none_is_taken_while_nobody_looks(
 
 
 async def test_samples_are_bounded_and_after_a_gap_nothing_is_said_of_the_time_between(
-    house: Operating, visitor: Visitor
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sampling, "SAMPLES_MAX", 10)
+    house = Operating(tmp_path)
+    visitor = await house.visitor()
     for _ in range(sampling.SAMPLES_MAX + 5):
         house.seconds += sampling.EVERY_S
         await shown(visitor, "/now")

@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--go-on", action="store_true", help="keep what an earlier run killed, and what has a reason; try the rest"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="one of them for what is outside functions")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="inside functions, and as many outside")
     asked = parser.parse_args(words)
     if not asked.go_on:
         shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
@@ -44,10 +44,10 @@ def main(words: Sequence[str]) -> int:
     reasons = Reasons.written()
     changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
     with ThreadPoolExecutor(1) as beside:
-        tried_outside = beside.submit(lambda: list(_outside(changes, reasons)))
-        inside.run(max(1, asked.workers - 1))
+        tried_outside = beside.submit(lambda: list(_outside(changes, asked.workers, reasons)))
+        inside.run(asked.workers)
         if asked.go_on:
-            inside.run_again(max(1, asked.workers - 1), reasons)
+            inside.run_again(asked.workers, reasons)
     mutants = [*inside.found(), *tried_outside.result()]
     # mutmut looks before it begins, and not again.
     trial.confirm_whole()
@@ -59,12 +59,12 @@ def main(words: Sequence[str]) -> int:
     return int(bool(unexplained) or killed_share(mutants) < KILLED_MIN)
 
 
-def _outside(changes: Sequence[Change], reasons: Reasons) -> Iterator[Mutant]:
+def _outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> Iterator[Mutant]:
     """The mutants that those changes make; what was noted as killed, or has a reason to live, stays so."""
     notes: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
     noted = {digest: Mutant(**{**told, "fate": Fate(told["fate"])}) for digest, told in notes.items()}
     untried = [change for change in changes if _is_open(noted.get(_digest(change)), reasons)]
-    for change, mutant in zip(untried, trial.tried(untried, _say), strict=True):
+    for change, mutant in zip(untried, trial.tried(untried, workers, _say), strict=True):
         noted[_digest(change)] = mutant
         _NOTE.write_text(json.dumps({digest: asdict(told) for digest, told in noted.items()}))
     for change in changes:

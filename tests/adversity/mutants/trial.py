@@ -1,4 +1,4 @@
-"""Tries changes of files: in a copy of the project, one after the other, against the tests that guard their room."""
+"""Tries changes of files: in copies of the project, against the tests that guard their room."""
 
 import json
 import shutil
@@ -6,8 +6,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from tests.adversity.mutants.mutant import Fate, Mutant
 from tests.adversity.mutants.outside import Change
@@ -17,7 +20,7 @@ Say = Callable[[str], None]
 Outcome = Callable[[Sequence[str]], int | None]
 """Runs tests in the copy: the exit status of pytest, or None when they did not end."""
 
-_TREE = NOTES / "mutants"
+_TREES = NOTES / "mutants"
 _FORKS = Path(__file__).with_name("forks.py")
 # The nearest first, by themselves: most mutants end there.
 _TESTS = {
@@ -47,29 +50,57 @@ _TIMEOUT_S = 300
 _LOT = 20
 
 
-def tried(changes: Sequence[Change], say: Say) -> Iterator[Mutant]:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A copy of the project, and a process that runs tests in it."""
+
+    tree: Path
+    outcome: Outcome
+
+
+def tried(changes: Sequence[Change], workers: int, say: Say) -> Iterator[Mutant]:
     """The mutants that the changes make, each with its fate. Raises RuntimeError when tests fail without a change.
 
     They are told in small lots, each once the whole code has passed after it: when a disk is full, or a library gone, every
     mutant would be taken for killed.
     """
-    _copy()
-    with _forks() as outcome:
-        _confirm({_room(change): _TESTS[_room(change)] for change in changes}, outcome)
-        for start in range(0, len(changes), _LOT):
-            lot = changes[start : start + _LOT]
-            mutants = [_fate(change, outcome) for change in lot]
-            _confirm({_room(change): _TESTS[_room(change)][:1] for change in lot}, outcome)
-            for number, mutant in enumerate(mutants, start + 1):
+    with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
+        copies = [stack.enter_context(_copy(_TREES / str(number))) for number in range(workers)]
+        _confirm({_room(change): _TESTS[_room(change)] for change in changes}, copies[0].outcome)
+        free: SimpleQueue[_Copy] = SimpleQueue()
+        for copy in copies:
+            free.put(copy)
+
+        def told(lot: Sequence[Change]) -> list[Mutant]:
+            copy = free.get()
+            try:
+                return _lot(lot, copy)
+            finally:
+                free.put(copy)
+
+        number = 0
+        for mutants in pool.map(told, _lots(changes)):
+            for mutant in mutants:
+                number += 1
                 say(f"{number}/{len(changes)} {mutant.fate}: {mutant.module} {mutant.after}")
                 yield mutant
 
 
 def confirm_whole() -> None:
     """Raises RuntimeError when the tests fail, now, on the code as it is."""
-    _copy()
-    with _forks() as outcome:
-        _confirm(_TESTS, outcome)
+    with _copy(_TREES / "whole") as copy:
+        _confirm(_TESTS, copy.outcome)
+
+
+def _lots(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    for start in range(0, len(changes), _LOT):
+        yield changes[start : start + _LOT]
+
+
+def _lot(lot: Sequence[Change], copy: _Copy) -> list[Mutant]:
+    mutants = [_fate(change, copy) for change in lot]
+    _confirm({_room(change): _TESTS[_room(change)][:1] for change in lot}, copy.outcome)
+    return mutants
 
 
 def _confirm(tests: Mapping[str, Sequence[Sequence[str]]], outcome: Outcome) -> None:
@@ -78,11 +109,11 @@ def _confirm(tests: Mapping[str, Sequence[Sequence[str]]], outcome: Outcome) -> 
             raise RuntimeError(f"the tests of {room} fail without a mutant")
 
 
-def _fate(change: Change, outcome: Outcome) -> Mutant:
-    file = _TREE / change.path.relative_to(ROOT)
+def _fate(change: Change, copy: _Copy) -> Mutant:
+    file = copy.tree / change.path.relative_to(ROOT)
     whole = file.read_text()
     file.write_text(change.code)
-    statuses = (outcome(stage) for stage in _TESTS[_room(change)])
+    statuses = (copy.outcome(stage) for stage in _TESTS[_room(change)])
     status = next((status for status in statuses if status != _ALL_PASSED), _ALL_PASSED)
     file.write_text(whole)
     fate = Fate.TIMED_OUT if status is None else Fate.SURVIVED if status == _ALL_PASSED else Fate.KILLED
@@ -93,20 +124,16 @@ def _room(change: Change) -> str:
     return change.path.parent.name
 
 
-def _copy() -> None:
-    shutil.rmtree(_TREE, ignore_errors=True)
+@contextmanager
+def _copy(tree: Path) -> Iterator[_Copy]:
+    shutil.rmtree(tree, ignore_errors=True)
     for name in ("src", "tests", "pyproject.toml", *_SETTINGS["also_copy"]):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, _TREE / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
-            shutil.copy2(ROOT / name, _TREE / name)
-
-
-@contextmanager
-def _forks() -> Iterator[Outcome]:
-    """A process that runs tests in the copy."""
+            shutil.copy2(ROOT / name, tree / name)
     with subprocess.Popen(
-        [sys.executable, str(_FORKS)], cwd=_TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(_FORKS)], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -121,6 +148,6 @@ def _forks() -> Iterator[Outcome]:
             return status
 
         try:
-            yield outcome
+            yield _Copy(tree, outcome)
         finally:
             process.stdin.close()
