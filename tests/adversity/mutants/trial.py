@@ -1,6 +1,7 @@
 """Tries changes of files: in copies of the project, against the tests that guard their room."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,18 +26,20 @@ _FORKS = Path(__file__).with_name("forks.py")
 # The nearest first, by themselves: most mutants end there.
 _TESTS = {
     "core": (
-        ("tests/vectors", "tests/unit/test_values.py", "tests/unit/test_judgement.py"),
-        ("tests/unit", "tests/contract", "tests/journeys/test_seed_defects.py"),
+        ("tests/unit/test_values.py", "tests/unit/test_judgement.py", "tests/vectors"),
+        ("tests/contract", "tests/journeys/test_seed_defects.py"),
+        ("tests/unit",),
     ),
     "model": (
-        ("tests/vectors", "tests/unit/test_values.py", "tests/unit/test_passcode.py", "tests/unit/test_journal.py"),
-        ("tests/unit", "tests/contract", "tests/journeys/test_journal.py"),
+        ("tests/unit/test_values.py", "tests/unit/test_passcode.py", "tests/unit/test_journal.py", "tests/vectors"),
+        ("tests/contract", "tests/journeys/test_journal.py"),
+        ("tests/unit",),
     ),
     "stores": (
         (
+            "tests/unit/test_schema.py",
             "tests/contract/test_store.py",
             "tests/contract/test_journal.py",
-            "tests/unit/test_schema.py",
             "tests/unit/test_broom.py",
         ),
         ("tests/unit/test_group_commit.py", "tests/journeys/test_store_faults.py", "tests/journeys/test_journal.py"),
@@ -45,6 +48,8 @@ _TESTS = {
 }
 # mutmut's own settings: what a copy needs, and with which arguments tests run.
 _SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+_ARGUMENTS = _SETTINGS["pytest_add_cli_args"]
+_TESTS_OF_ALL = _SETTINGS["pytest_add_cli_args_test_selection"]
 _ALL_PASSED = 0
 _TIMEOUT_S = 300
 _LOT = 20
@@ -132,6 +137,7 @@ def _copy(tree: Path) -> Iterator[_Copy]:
             shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
             shutil.copy2(ROOT / name, tree / name)
+    _compile(tree)
     with subprocess.Popen(
         [sys.executable, str(_FORKS)], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -141,7 +147,7 @@ def _copy(tree: Path) -> Iterator[_Copy]:
         def outcome(tests: Sequence[str]) -> int | None:
             assert process.stdin is not None
             assert process.stdout is not None
-            trial = {"tests": tests, "arguments": _SETTINGS["pytest_add_cli_args"], "timeout_s": _TIMEOUT_S}
+            trial = {"tests": tests, "arguments": _ARGUMENTS, "timeout_s": _TIMEOUT_S}
             process.stdin.write(json.dumps(trial) + "\n")
             process.stdin.flush()
             status: int | None = json.loads(process.stdout.readline())
@@ -151,3 +157,10 @@ def _copy(tree: Path) -> Iterator[_Copy]:
             yield _Copy(tree, outcome)
         finally:
             process.stdin.close()
+
+
+def _compile(tree: Path) -> None:
+    """Leaves compiled forms of code and tests, which trials read and never write: a changed file is newer than its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for command in (["compileall", "-q", "src"], ["pytest", "--collect-only", "-q", *_ARGUMENTS, *_TESTS_OF_ALL]):
+        subprocess.run([sys.executable, "-m", *command], cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
