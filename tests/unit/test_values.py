@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
+from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -25,12 +26,12 @@ from counterfoil.model.counterfoil import Counterfoil, State
 from counterfoil.model.discreet import Discreet
 from counterfoil.model.identifiers import checked_client_id, checked_credential_name, checked_redemption_id
 from counterfoil.model.invalid import Invalid
-from counterfoil.model.journal import JournalKey
+from counterfoil.model.journal import Event, JournalKey
 from counterfoil.model.journal_check import parsed_checkpoint
 from counterfoil.model.passcode import Header, Passcode
 from counterfoil.model.principal import Principal, Role, checked_client_pattern
 from counterfoil.model.usage import IssueLimits, LimitReached, Usage
-from counterfoil.model.verdict import Accepted
+from counterfoil.model.verdict import Accepted, Reason
 from counterfoil.ports.keys import DataKey, OwnKey
 from tests.contract.claims import made
 from tests.support.clock import START_US
@@ -390,3 +391,26 @@ def test_the_protocols_bounds_are_these() -> None:
     assert limits.JSON_DEPTH_MAX == 32
     assert limits.SEALED_CONTEXT_CHARS_MAX == 1_024
     assert (limits.SEALED_CONTEXT_LIFETIME_S_DEFAULT, limits.SEALED_CONTEXT_LIFETIME_S_MAX) == (86_400, 2_592_000)
+    assert limits.MICROSECONDS_PER_S == 1_000_000
+    assert (limits.CLIENT_ID_CHARS_MAX, limits.REDEMPTION_ID_CHARS_MAX) == (128, 128)
+    assert (limits.CONTEXT_PAIRS_MAX, limits.CONTEXT_NAME_CHARS_MAX, limits.CONTEXT_VALUE_CHARS_MAX) == (16, 64, 512)
+    assert (limits.OTP_BYTES, limits.SALT_BYTES, limits.KEY_ID_BYTES) == (16, 16, 4)
+    assert (limits.DATA_KEY_BYTES, limits.SEAL_TAG_BYTES) == (32, 16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (State, "issued redeemed revoked locked"),
+        (Role, "issuer validator operator"),
+        (Event, "issued accepted replayed refused revoked"),
+        (
+            Reason,
+            """malformed_passcode key_retired unknown_passcode already_redeemed revoked locked expired
+            context_mismatch transaction_mismatch timestamp_mismatch""",
+        ),
+    ],
+)
+def test_words_that_are_stored_or_sent_are_these(kind: type[StrEnum], words: str) -> None:
+    assert [str(member) for member in kind] == words.split()
+    assert [member.name.lower() for member in kind] == words.split()
