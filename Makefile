@@ -27,8 +27,8 @@ adversity: .venv/ready engines  ## every campaign at full size (hours; goes on w
 evidence-check: .venv/ready  ## play 20 random seeds of the published simulation again and compare
 	@$(BIN)/python -m tests.adversity.evidence_check
 
-mutants: .venv/ready  ## change the code that holds the promises in every small way and see tests fail (an hour): docs/mutants.md
-	@$(BIN)/python -m tests.adversity.mutants
+mutants: .venv/ready  ## change the code that holds the promises in every small way and see tests fail (hours; goes on): docs/mutants.md
+	@$(BIN)/python -m tests.adversity.mutants $(MUTANTS_OPTIONS)
 
 engines:  ## set up what some tests need beside Python packages: the AWS emulator, the CDK, the packages' linters, a browser and its rules
 	@PYTHON=$(PYTHON) scripts/engines

@@ -1,6 +1,7 @@
 """`make mutants`: tries every mutant of core, model and the SQLite store, and writes docs/mutants.md.
 
-It ends with status 1 when fewer than 95 % are killed, and when a survivor has no reason in survivors.toml.
+It goes on where it was cut off, and leaves alone a module that has not changed since docs/mutants.json tells of it. It ends
+with status 1 when fewer than 95 % are killed, and when a survivor has no reason in survivors.toml.
 """
 
 import argparse
@@ -8,20 +9,19 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from mutmut.utils.file_utils import walk_mutatable_files
-
-from tests.adversity.mutants import inside, outside, trial
+from tests.adversity.mutants import inside, outside, trial, twin
 from tests.adversity.mutants.mutant import Fate, Mutant
 from tests.adversity.mutants.outside import Change
 from tests.adversity.mutants.page import KILLED_MIN, killed_share, page
 from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.mutants.twin import Tried
 from tests.adversity.progress import NOTES, ROOT, git
 
 _PAGE = ROOT / "docs" / "mutants.md"
@@ -32,43 +32,72 @@ _NOTE = NOTES / "mutants.json"
 def main(words: Sequence[str]) -> int:
     """Tries them, inside and outside functions at once; 0 when enough are killed and every survivor has a reason."""
     parser = argparse.ArgumentParser(prog="python -m tests.adversity.mutants", description=__doc__)
-    parser.add_argument(
-        "--go-on", action="store_true", help="keep what an earlier run killed, and what has a reason; try the rest"
-    )
+    parser.add_argument("--anew", action="store_true", help="try everything, whatever is known of it")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="inside functions, and as many outside")
     asked = parser.parse_args(words)
-    if not asked.go_on:
-        shutil.rmtree(_OF_MUTMUT, ignore_errors=True)
-        _NOTE.unlink(missing_ok=True)
+    if asked.anew:
+        for path in (_OF_MUTMUT, NOTES / "mutants"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (_NOTE, twin.TWIN):
+            path.unlink(missing_ok=True)
     NOTES.mkdir(exist_ok=True)
-    reasons = Reasons.written()
-    changes = [change for path in walk_mutatable_files() for change in outside.changes(ROOT / path)]
+    reasons, paths = Reasons.written(), twin.modules()
+    known = twin.read(twin.TWIN.read_text()) if twin.TWIN.exists() else {}
+    kept = {module: entry for module, entry in known.items() if module in paths and entry.holds(paths[module], reasons)}
+    left = {module: path for module, path in paths.items() if module not in kept}
+    try:
+        _try(left, asked.workers, reasons)
+    finally:
+        entries = sorted([*kept.values(), *_whole(left)], key=lambda entry: entry.module)
+        twin.TWIN.write_text(twin.written(entries))
+    return _told(entries, reasons)
+
+
+def _try(left: Mapping[str, Path], workers: int, reasons: Reasons) -> None:
+    if not left:
+        return
+    changes = [change for path in left.values() for change in outside.changes(path)]
     with ThreadPoolExecutor(1) as beside:
-        tried_outside = beside.submit(lambda: list(_outside(changes, asked.workers, reasons)))
-        inside.run(asked.workers)
-        if asked.go_on:
-            inside.run_again(asked.workers, reasons)
-    mutants = [*inside.found(), *tried_outside.result()]
+        ended = beside.submit(_try_outside, changes, workers, reasons)
+        inside.run(workers, left)
+        inside.run_again(workers, left, reasons)
+        ended.result()
     # mutmut looks before it begins, and not again.
     trial.confirm_whole()
-    _PAGE.write_text(page(mutants, reasons, git("rev-parse", "HEAD"), datetime.now(UTC).date().isoformat()))
-    for name in reasons.unused(mutants):
-        _say(f"a reason is given for what does not survive: {name}")
-    unexplained = [mutant for mutant in mutants if reasons.is_missing(mutant)]
-    _say(f"{len(mutants)} mutants, {killed_share(mutants):.1%} killed, {len(unexplained)} survive without a reason")
-    return int(bool(unexplained) or killed_share(mutants) < KILLED_MIN)
 
 
-def _outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> Iterator[Mutant]:
-    """The mutants that those changes make; what was noted as killed, or has a reason to live, stays so."""
-    notes: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
-    noted = {digest: Mutant(**{**told, "fate": Fate(told["fate"])}) for digest, told in notes.items()}
+def _try_outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> None:
+    noted = _noted()
     untried = [change for change in changes if _is_open(noted.get(_digest(change)), reasons)]
     for change, mutant in zip(untried, trial.tried(untried, workers, _say), strict=True):
         noted[_digest(change)] = mutant
         _NOTE.write_text(json.dumps({digest: asdict(told) for digest, told in noted.items()}))
-    for change in changes:
-        yield noted[_digest(change)]
+
+
+def _whole(left: Mapping[str, Path]) -> Iterator[Tried]:
+    """The entries of those modules whose mutants have all been tried, inside functions and outside."""
+    noted, tried_inside = _noted(), inside.found()
+    for module, path in left.items():
+        of_outside = [noted.get(_digest(change)) for change in outside.changes(path)]
+        mutants = [*tried_inside.get(module, [None]), *of_outside]
+        if None not in mutants:
+            yield twin.tried(module, path, git("rev-parse", "HEAD"), [mutant for mutant in mutants if mutant])
+
+
+def _told(entries: Collection[Tried], reasons: Reasons) -> int:
+    _PAGE.write_text(page(entries, reasons))
+    survivors = [mutant for entry in entries for mutant in entry.survivors]
+    for name in reasons.unused(survivors):
+        _say(f"a reason is given for what does not survive: {name}")
+    unexplained = [mutant for mutant in survivors if reasons.is_missing(mutant)]
+    total = sum(entry.total for entry in entries)
+    _say(f"{total} mutants, {killed_share(entries):.1%} killed, {len(unexplained)} survive without a reason")
+    return int(bool(unexplained) or killed_share(entries) < KILLED_MIN)
+
+
+def _noted() -> dict[str, Mutant]:
+    notes: dict[str, dict[str, Any]] = json.loads(_NOTE.read_text()) if _NOTE.exists() else {}
+    return {digest: Mutant(**{**told, "fate": Fate(told["fate"])}) for digest, told in notes.items()}
 
 
 def _is_open(mutant: Mutant | None, reasons: Reasons) -> bool:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import libcst as cst
@@ -14,6 +14,7 @@ from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
 from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.mutants.twin import module_name
 
 _FATES = {
     "killed": Fate.KILLED,
@@ -27,34 +28,43 @@ _FATES = {
 }
 
 
-def run(workers: int) -> None:
-    """Tries every mutant that has not been tried since its function changed. Raises CalledProcessError when tests fail."""
-    subprocess.run(_command(workers), check=True)
+def run(workers: int, modules: Iterable[str]) -> None:
+    """Tries every mutant of them that has not been tried since its function changed.
+
+    Raises CalledProcessError when tests fail without a mutant.
+    """
+    subprocess.run([*_command(workers), *(f"counterfoil.{module}.*" for module in modules)], check=True)
 
 
-def run_again(workers: int, reasons: Reasons) -> None:
+def run_again(workers: int, modules: Collection[str], reasons: Reasons) -> None:
     """Tries once more, by name, those that survived and have no reason to."""
-    names = [name for path, name, fate in _fates() if reasons.is_missing(_mutant(path, name, fate))]
+    names = [
+        name
+        for path, name, fate in _fates()
+        if module_name(path) in modules and fate is not None and reasons.is_missing(_mutant(path, name, fate))
+    ]
     if names:
         subprocess.run([*_command(workers), *names], check=True)
 
 
-def found() -> Iterator[Mutant]:
-    """The mutants with their fates."""
+def found() -> dict[str, list[Mutant | None]]:
+    """The mutants of each module with their fates; None for one that has not been tried."""
+    mutants: dict[str, list[Mutant | None]] = {module_name(path): [] for path in walk_mutatable_files()}
     for path, name, fate in _fates():
-        yield _mutant(path, name, fate)
+        mutants[module_name(path)].append(_mutant(path, name, fate) if fate is not None else None)
+    return mutants
 
 
 def _command(workers: int) -> list[str]:
     return [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers)]
 
 
-def _fates() -> Iterator[tuple[Path, str, Fate]]:
+def _fates() -> Iterator[tuple[Path, str, Fate | None]]:
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
         for name, exit_code in data.exit_code_by_key.items():
-            yield path, name, _FATES[status_by_exit_code[exit_code]]
+            yield path, name, None if exit_code is None else _FATES[status_by_exit_code[exit_code]]
 
 
 def _mutant(path: Path, name: str, fate: Fate) -> Mutant:
@@ -63,4 +73,4 @@ def _mutant(path: Path, name: str, fate: Fate) -> Mutant:
     function, class_name = orig_function_and_class_names_from_key(name)
     before, after = changed_line(*(cst.Module([each]).code for each in functions))
     where = function if class_name is None else f"{class_name}.{function}"
-    return Mutant(".".join(path.with_suffix("").parts[2:]), where, before, after, fate)
+    return Mutant(module_name(path), where, before, after, fate)

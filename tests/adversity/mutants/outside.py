@@ -15,6 +15,7 @@ from mutmut.mutation.pragma_handling import get_ignored_lines
 
 from tests.adversity.mutants import sql
 from tests.adversity.mutants.mutant import changed_line
+from tests.adversity.mutants.twin import module_name
 
 # Nothing reads them when the program runs.
 _FOR_TYPES_ALONE = ("TypeAlias", "TypeVar(")
@@ -45,7 +46,7 @@ def changes(path: Path) -> Iterator[Change]:
         before, after = changed_line(code, mutated)
         if _THE_SAME in after:
             continue
-        yield Change(path, ".".join(path.with_suffix("").parts[-2:]), _place(code, mutated), before, after, mutated)
+        yield Change(path, module_name(path), _place(code, mutated), before, after, mutated)
 
 
 def _replaced(module: cst.Module, mutation: Mutation) -> str:

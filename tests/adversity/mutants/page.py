@@ -1,26 +1,27 @@
 """docs/mutants.md: how many mutants there were, how many lived, and why."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 
-from tests.adversity.mutants.mutant import Fate, Mutant
+from tests.adversity.mutants.mutant import Mutant
 from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.mutants.twin import Tried
 
 KILLED_MIN = 0.95
 NO_REASON = "no reason given"
+_COMMIT_DIGITS = 10
 
 
-def killed_share(mutants: Sequence[Mutant]) -> float:
-    """How many of them do not live, of 1."""
-    return sum(mutant.fate is not Fate.SURVIVED for mutant in mutants) / len(mutants)
+def killed_share(entries: Collection[Tried]) -> float:
+    """How many of all mutants do not live, of 1."""
+    return 1 - sum(len(entry.survivors) for entry in entries) / sum(entry.total for entry in entries)
 
 
-def page(mutants: Sequence[Mutant], reasons: Reasons, commit: str, date: str) -> str:
+def page(entries: Collection[Tried], reasons: Reasons) -> str:
     """The whole page."""
-    fates = Counter(mutant.fate for mutant in mutants)
-    killed, endless, survived = len(mutants) - fates[Fate.SURVIVED], fates[Fate.TIMED_OUT], fates[Fate.SURVIVED]
-    share = f"{killed_share(mutants):.1%}"
+    total, survived = sum(entry.total for entry in entries), sum(len(entry.survivors) for entry in entries)
+    endless = sum(entry.timed_out for entry in entries)
+    killed, share = f"{total - survived:,} killed", f"{killed_share(entries):.1%}"
     lines = [
         "# Mutants",
         "",
@@ -28,30 +29,36 @@ def page(mutants: Sequence[Mutant], reasons: Reasons, commit: str, date: str) ->
         "moved, an argument dropped, a condition of an SQL statement left out. Tests are to fail on every one of them. Those",
         "on which none fails are listed with the reason why they may live, which a person wrote (`survivors.toml`).",
         "",
-        f"Commit `{commit}`, {date}; mutmut {version('mutmut')}. What functions do is changed and tried by `mutmut run`; what",
-        "stands outside functions (constants, defaults, SQL, decorated functions) by mutmut's operators and some of our own",
-        "for SQL (`tests/adversity/mutants`). Left out are annotations, type variables, decorators and docstrings.",
+        f"mutmut {version('mutmut')}. What functions do is changed and tried by `mutmut run`; what stands outside functions",
+        "(constants, defaults, SQL, decorated functions) by mutmut's operators and some of our own for SQL",
+        "(`tests/adversity/mutants`). Left out are annotations, type variables, decorators and docstrings. Each row names the",
+        "commit at which its module was tried; [mutants.json](mutants.json) has the same for machines, and the digest of each",
+        "module as it was.",
         "",
-        f"**{len(mutants):,} mutants, {killed:,} killed ({share}; {endless} of them by not ending), {survived:,} survived.**",
+        f"**{total:,} mutants, {killed} ({share}; {endless} of them by not ending), {survived:,} survived.**",
         "",
-        "| module | mutants | killed | survived | killed |",
-        "|---|---:|---:|---:|---:|",
+        "| module | mutants | killed | survived | killed | commit |",
+        "|---|---:|---:|---:|---:|---|",
+        *map(_row, entries),
+        "",
+        "## Survivors",
+        "",
     ]
-    for module in sorted({mutant.module for mutant in mutants}):
-        of_it = [mutant for mutant in mutants if mutant.module == module]
-        survived = sum(mutant.fate is Fate.SURVIVED for mutant in of_it)
-        lines.append(f"| {module} | {len(of_it)} | {len(of_it) - survived} | {survived} | {killed_share(of_it):.1%} |")
-    lines += ["", "## Survivors", ""]
-    for module in sorted({mutant.module for mutant in mutants}):
-        lines += _survivors([mutant for mutant in mutants if mutant.module == module], reasons)
+    for entry in entries:
+        lines += _survivors(entry.survivors, reasons)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _survivors(mutants: Sequence[Mutant], reasons: Reasons) -> list[str]:
+def _row(entry: Tried) -> str:
+    survived, commit = len(entry.survivors), entry.commit[:_COMMIT_DIGITS]
+    share = f"{entry.killed_share:.1%}"
+    return f"| {entry.module} | {entry.total} | {entry.total - survived} | {survived} | {share} | `{commit}` |"
+
+
+def _survivors(mutants: Iterable[Mutant], reasons: Reasons) -> list[str]:
     groups: dict[tuple[str, str], list[Mutant]] = {}
     for mutant in mutants:
-        if mutant.fate is Fate.SURVIVED:
-            groups.setdefault((mutant.where, reasons.why(mutant) or NO_REASON), []).append(mutant)
+        groups.setdefault((mutant.where, reasons.why(mutant) or NO_REASON), []).append(mutant)
     lines = []
     for (where, why), survivors in groups.items():
         lines += [f"**{survivors[0].module}, `{where}`**: {why}", ""]

@@ -40,7 +40,7 @@ class Reasons:
         """All reasons given."""
         return set(self._why.values())
 
-    def unused(self, mutants: Iterable[Mutant]) -> list[Name]:
+    def unused(self, survivors: Iterable[Mutant]) -> list[Name]:
         """Reasons for what does not survive any more, to be taken out."""
-        survivors = {mutant.name for mutant in mutants if mutant.fate is Fate.SURVIVED}
-        return [name for name in self._why if name not in survivors]
+        names = {mutant.name for mutant in survivors}
+        return [name for name in self._why if name not in names]

@@ -11,6 +11,7 @@ from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
 from tests.adversity.mutants.outside import Change, changes
 from tests.adversity.mutants.page import NO_REASON, killed_share, page
 from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.mutants.twin import Tried, read, tried, written
 from tests.adversity.progress import ROOT
 
 THREAD_FAILED = "pytest.PytestUnhandledThreadExceptionWarning"
@@ -75,21 +76,45 @@ def test_a_change_is_told_in_one_line(tmp_path: Path) -> None:
     assert all("\n" not in change.before + change.after for change in _changes(tmp_path))
 
 
-def test_the_page_counts_and_says_where_a_reason_is_missing() -> None:
-    mutants = [
-        Mutant("core.a", "f", "x < 1", "x <= 1", Fate.KILLED),
-        Mutant("core.a", "f", "x < 1", "x < 2", Fate.TIMED_OUT),
-        Mutant("core.a", "f", 'log("a")', "log(None)", Fate.SURVIVED),
-        Mutant("core.b", "C.g", "y = 1", "y = None", Fate.SURVIVED),
-    ]
-    reasons = Reasons('[["core.a:f"]]\nwhy = "Words."\nlines = ["log(None)", "gone"]\n')
-    text = page(mutants, reasons, "c0ffee", "2026-01-01")
-    assert killed_share(mutants) == 0.5
+MUTANTS = [
+    Mutant("core.a", "f", "x < 1", "x <= 1", Fate.KILLED),
+    Mutant("core.a", "f", "x < 1", "x < 2", Fate.TIMED_OUT),
+    Mutant("core.a", "f", 'log("a")', "log(None)", Fate.SURVIVED),
+    Mutant("core.b", "C.g", "y = 1", "y = None", Fate.SURVIVED),
+]
+REASONS = Reasons('[["core.a:f"]]\nwhy = "Words."\nlines = ["log(None)", "gone"]\n')
+
+
+def _entries(folder: Path) -> list[Tried]:
+    path = folder / "a.py"
+    path.write_text(MODULE)
+    return [tried(module, path, "c0ffee" * 6, MUTANTS) for module in ("core.a", "core.b")]
+
+
+def test_the_page_counts_and_says_where_a_reason_is_missing(tmp_path: Path) -> None:
+    entries = _entries(tmp_path)
+    text = page(entries, REASONS)
+    assert killed_share(entries) == 0.5
     assert "4 mutants, 2 killed (50.0%; 1 of them by not ending), 2 survived." in text
+    assert "| core.a | 3 | 2 | 1 | 66.7% | `c0ffeec0ff` |" in text
     assert "**core.a, `f`**: Words." in text
     assert f"**core.b, `C.g`**: {NO_REASON}" in text
-    assert [reasons.is_missing(mutant) for mutant in mutants] == [False, False, False, True]
-    assert reasons.unused(mutants) == [("core.a", "f", "gone")]
+    assert [REASONS.is_missing(mutant) for mutant in MUTANTS] == [False, False, False, True]
+    assert REASONS.unused(entries[0].survivors) == [("core.a", "f", "gone")]
+
+
+def test_what_is_known_of_a_module_is_read_back(tmp_path: Path) -> None:
+    entries = _entries(tmp_path)
+    assert list(read(written(entries)).values()) == entries
+
+
+def test_a_module_is_tried_again_when_its_source_changes_or_a_survivor_has_no_reason(tmp_path: Path) -> None:
+    explained, unexplained = _entries(tmp_path)
+    path = tmp_path / "a.py"
+    assert explained.holds(path, REASONS)
+    assert not unexplained.holds(path, REASONS)
+    path.write_text(MODULE + "# changed")
+    assert not explained.holds(path, REASONS)
 
 
 def test_one_mutant_has_one_reason() -> None:
