@@ -57,6 +57,17 @@ def test_a_value_is_counted_below_the_bound_that_it_equals(value: float, counts:
 # -- commits --
 
 
+async def test_what_is_counted_falls_into_these_buckets(tmp_path: Path) -> None:
+    # Dashboards and alert rules name them.
+    store = _opened(tmp_path)
+    sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    durations_s = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]
+    commits = _commits(store)
+    assert list(commits.writes.bounds) == sizes
+    assert list(commits.duration_s.bounds) == list(commits.checkpoint_duration_s.bounds) == durations_s
+    await store.close()
+
+
 async def test_a_commit_is_counted_with_the_writes_that_share_it_and_with_its_time(tmp_path: Path) -> None:
     since_s = time.perf_counter()
     store = _opened(tmp_path)

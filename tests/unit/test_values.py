@@ -361,6 +361,8 @@ def test_what_travels_through_the_rooms_of_the_promises_never_changes_and_is_no_
         if isinstance(kind, type) and kind.__module__ == module.__name__
     ]
     structs = [kind for kind in kinds if issubclass(kind, Struct) and kind is not Discreet]
+    # What is made of it need not say so itself.
+    assert Discreet.__struct_config__.frozen
     dataclasses: list[Any] = [kind for kind in kinds if is_dataclass(kind)]
     assert structs
     assert dataclasses

@@ -20,7 +20,7 @@ from tests.adversity.mutants.twin import module_name
 # Nothing reads them when the program runs.
 _FOR_TYPES_ALONE = ("TypeAlias", "TypeVar(")
 # None is as false as False.
-_THE_SAME = "repr=None"
+_THE_SAME = ("init=None", "repr=None", "compare=None")
 _TAKEN_BY_MUTMUT = ("classmethod", "staticmethod")
 
 
@@ -44,7 +44,7 @@ def changes(path: Path) -> Iterator[Change]:
     wrapper.visit(visitor)
     for mutated in dict.fromkeys(_replaced(wrapper.module, mutation) for mutation in visitor.mutations):
         before, after = changed_line(code, mutated)
-        if _THE_SAME in after:
+        if any(option in after for option in _THE_SAME):
             continue
         yield Change(path, module_name(path), _place(code, mutated), before, after, mutated)
 
