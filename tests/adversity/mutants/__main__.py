@@ -49,8 +49,10 @@ def main(words: Sequence[str]) -> int:
         _try(left, asked.workers, reasons)
     finally:
         entries = sorted([*kept.values(), *_whole(left)], key=lambda entry: entry.module)
+        untried = paths.keys() - {entry.module for entry in entries}
         twin.TWIN.write_text(twin.written(entries))
-    return _told(entries, reasons)
+        _PAGE.write_text(page(entries, untried, reasons))
+    return _judged(entries, untried, reasons)
 
 
 def _try(left: Mapping[str, Path], workers: int, reasons: Reasons) -> None:
@@ -84,15 +86,14 @@ def _whole(left: Mapping[str, Path]) -> Iterator[Tried]:
             yield twin.tried(module, path, git("rev-parse", "HEAD"), [mutant for mutant in mutants if mutant])
 
 
-def _told(entries: Collection[Tried], reasons: Reasons) -> int:
-    _PAGE.write_text(page(entries, reasons))
+def _judged(entries: Collection[Tried], untried: Collection[str], reasons: Reasons) -> int:
     survivors = [mutant for entry in entries for mutant in entry.survivors]
     for name in reasons.unused(survivors):
         _say(f"a reason is given for what does not survive: {name}")
     unexplained = [mutant for mutant in survivors if reasons.is_missing(mutant)]
     total = sum(entry.total for entry in entries)
     _say(f"{total} mutants, {killed_share(entries):.1%} killed, {len(unexplained)} survive without a reason")
-    return int(bool(unexplained) or killed_share(entries) < KILLED_MIN)
+    return int(bool(untried) or bool(unexplained) or killed_share(entries) < KILLED_MIN)
 
 
 def _noted() -> dict[str, Mutant]:

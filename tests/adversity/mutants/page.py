@@ -17,8 +17,8 @@ def killed_share(entries: Collection[Tried]) -> float:
     return 1 - sum(len(entry.survivors) for entry in entries) / sum(entry.total for entry in entries)
 
 
-def page(entries: Collection[Tried], reasons: Reasons) -> str:
-    """The whole page."""
+def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons) -> str:
+    """The whole page; `untried` are modules of whose mutants some have not been tried yet."""
     total, survived = sum(entry.total for entry in entries), sum(len(entry.survivors) for entry in entries)
     endless = sum(entry.timed_out for entry in entries)
     killed, share = f"{total - survived:,} killed", f"{killed_share(entries):.1%}"
@@ -37,6 +37,7 @@ def page(entries: Collection[Tried], reasons: Reasons) -> str:
         "",
         f"**{total:,} mutants, {killed} ({share}; {endless} of them by not ending), {survived:,} survived.**",
         "",
+        *([f"Not tried to the end yet, and not counted: {', '.join(sorted(untried))}.", ""] if untried else []),
         "| module | mutants | killed | survived | killed | commit |",
         "|---|---:|---:|---:|---:|---|",
         *map(_row, entries),

@@ -93,10 +93,11 @@ def _entries(folder: Path) -> list[Tried]:
 
 def test_the_page_counts_and_says_where_a_reason_is_missing(tmp_path: Path) -> None:
     entries = _entries(tmp_path)
-    text = page(entries, REASONS)
+    text = page(entries, ["core.c"], REASONS)
     assert killed_share(entries) == 0.5
     assert "4 mutants, 2 killed (50.0%; 1 of them by not ending), 2 survived." in text
     assert "| core.a | 3 | 2 | 1 | 66.7% | `c0ffeec0ff` |" in text
+    assert "Not tried to the end yet, and not counted: core.c." in text
     assert "**core.a, `f`**: Words." in text
     assert f"**core.b, `C.g`**: {NO_REASON}" in text
     assert [REASONS.is_missing(mutant) for mutant in MUTANTS] == [False, False, False, True]
