@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -45,32 +46,32 @@ def main(words: Sequence[str]) -> int:
     known = twin.read(twin.TWIN.read_text()) if twin.TWIN.exists() else {}
     kept = {module: entry for module, entry in known.items() if module in paths and entry.holds(paths[module], reasons)}
     left = {module: path for module, path in paths.items() if module not in kept}
-    try:
-        _try(left, asked.workers, reasons)
-    finally:
-        entries = sorted([*kept.values(), *_whole(left)], key=lambda entry: entry.module)
-        untried = paths.keys() - {entry.module for entry in entries}
-        twin.TWIN.write_text(twin.written(entries))
-        _PAGE.write_text(page(entries, untried, reasons))
+    if left:
+        with suppress(KeyboardInterrupt):
+            _try(left, asked.workers, reasons)
+        _say("do the tests still pass without a mutant? ...")
+        trial.confirm_whole()
+    entries = sorted([*kept.values(), *_whole(left)], key=lambda entry: entry.module)
+    untried = paths.keys() - {entry.module for entry in entries}
+    twin.TWIN.write_text(twin.written(entries))
+    _PAGE.write_text(page(entries, untried, reasons))
     return _judged(entries, untried, reasons)
 
 
 def _try(left: Mapping[str, Path], workers: int, reasons: Reasons) -> None:
-    if not left:
-        return
     changes = [change for path in left.values() for change in outside.changes(path)]
     with ThreadPoolExecutor(1) as beside:
         ended = beside.submit(_try_outside, changes, workers, reasons)
         inside.run(workers, left)
         inside.run_again(workers, left, reasons)
         ended.result()
-    # mutmut looks before it begins, and not again.
-    trial.confirm_whole()
 
 
 def _try_outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> None:
     noted = _noted()
     untried = [change for change in changes if _is_open(noted.get(_digest(change)), reasons)]
+    if not untried:
+        return
     for change, mutant in zip(untried, trial.tried(untried, workers, _say), strict=True):
         noted[_digest(change)] = mutant
         _NOTE.write_text(json.dumps({digest: asdict(told) for digest, told in noted.items()}))
