@@ -79,10 +79,11 @@ def _try_outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> N
 
 def _whole(left: Mapping[str, Path]) -> Iterator[Tried]:
     """The entries of those modules whose mutants have all been tried, inside functions and outside."""
-    noted, tried_inside = _noted(), inside.found()
-    for module, path in left.items():
+    noted, of_inside = _noted(), inside.found()
+    # mutmut makes all before it tries the first.
+    for module, path in left.items() if of_inside else ():
         of_outside = [noted.get(_digest(change)) for change in outside.changes(path)]
-        mutants = [*tried_inside.get(module, [None]), *of_outside]
+        mutants = [*of_inside.get(module, []), *of_outside]
         if None not in mutants:
             yield twin.tried(module, path, git("rev-parse", "HEAD"), [mutant for mutant in mutants if mutant])
 

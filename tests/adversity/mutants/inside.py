@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import libcst as cst
@@ -28,12 +28,16 @@ _FATES = {
 }
 
 
-def run(workers: int, modules: Iterable[str]) -> None:
+def run(workers: int, modules: Collection[str]) -> None:
     """Tries every mutant of them that has not been tried since its function changed.
 
     Raises CalledProcessError when tests fail without a mutant.
     """
-    subprocess.run([*_command(workers), *(f"counterfoil.{module}.*" for module in modules)], check=True)
+    # mutmut tries again what it is given by name, and has names of what changed only once it has begun.
+    before: list[str] = []
+    while (names := _untried(modules)) and names != before:
+        subprocess.run([*_command(workers), *names], check=True)
+        before = names
 
 
 def run_again(workers: int, modules: Collection[str], reasons: Reasons) -> None:
@@ -48,11 +52,20 @@ def run_again(workers: int, modules: Collection[str], reasons: Reasons) -> None:
 
 
 def found() -> dict[str, list[Mutant | None]]:
-    """The mutants of each module with their fates; None for one that has not been tried."""
-    mutants: dict[str, list[Mutant | None]] = {module_name(path): [] for path in walk_mutatable_files()}
+    """The mutants of each module with their fates; None for one that has not been tried. Empty before any are made."""
+    mutants: dict[str, list[Mutant | None]] = {}
     for path, name, fate in _fates():
-        mutants[module_name(path)].append(_mutant(path, name, fate) if fate is not None else None)
+        of_it = mutants.setdefault(module_name(path), [])
+        of_it.append(_mutant(path, name, fate) if fate is not None else None)
     return mutants
+
+
+def _untried(modules: Collection[str]) -> list[str]:
+    """The names of mutants that have not been tried; before any are made, the patterns of all."""
+    fates = list(_fates())
+    if not fates:
+        return [f"counterfoil.{module}.*" for module in modules]
+    return [name for path, name, fate in fates if fate is None and module_name(path) in modules]
 
 
 def _command(workers: int) -> list[str]:

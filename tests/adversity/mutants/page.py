@@ -14,7 +14,8 @@ _COMMIT_DIGITS = 10
 
 def killed_share(entries: Collection[Tried]) -> float:
     """How many of all mutants do not live, of 1."""
-    return 1 - sum(len(entry.survivors) for entry in entries) / sum(entry.total for entry in entries)
+    total = sum(entry.total for entry in entries)
+    return 1 - sum(len(entry.survivors) for entry in entries) / total if total else 1.0
 
 
 def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons) -> str:
@@ -40,7 +41,7 @@ def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons)
         *([f"Not tried to the end yet, and not counted: {', '.join(sorted(untried))}.", ""] if untried else []),
         "| module | mutants | killed | survived | killed | commit |",
         "|---|---:|---:|---:|---:|---|",
-        *map(_row, entries),
+        *(_row(entry) for entry in entries if entry.total),
         "",
         "## Survivors",
         "",

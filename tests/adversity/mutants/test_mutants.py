@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.adversity.mutants import sql
+from tests.adversity.mutants import __main__ as command
+from tests.adversity.mutants import inside, sql, trial, twin
 from tests.adversity.mutants.mutant import Fate, Mutant, changed_line
 from tests.adversity.mutants.outside import Change, changes
 from tests.adversity.mutants.page import NO_REASON, killed_share, page
@@ -116,6 +118,72 @@ def test_a_module_is_tried_again_when_its_source_changes_or_a_survivor_has_no_re
     assert not unexplained.holds(path, REASONS)
     path.write_text(MODULE + "# changed")
     assert not explained.holds(path, REASONS)
+
+
+class Bench:
+    """Stands for mutmut and for trials: whatever is tried is killed."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cut_off = False
+        self.tried_outside = 0
+        self.runs_inside = 0
+        self.path = folder / "room" / "module.py"
+        self.path.parent.mkdir()
+        self.path.write_text(MODULE)
+        self.twin, self.page = folder / "mutants.json", folder / "mutants.md"
+        monkeypatch.setattr(twin, "modules", lambda: {"room.module": self.path})
+        monkeypatch.setattr(twin, "TWIN", self.twin)
+        monkeypatch.setattr(command, "_PAGE", self.page)
+        monkeypatch.setattr(command, "_NOTE", folder / "note.json")
+        monkeypatch.setattr(command, "_OF_MUTMUT", folder / "mutants")
+        monkeypatch.setattr(command, "NOTES", folder)
+        monkeypatch.setattr(inside, "run", self._run)
+        monkeypatch.setattr(inside, "run_again", lambda *_: None)
+        monkeypatch.setattr(inside, "found", self._found)
+        monkeypatch.setattr(trial, "tried", self._tried)
+        monkeypatch.setattr(trial, "confirm_whole", lambda: None)
+
+    def _run(self, workers: int, modules: object) -> None:
+        self.runs_inside += 1
+        if self.cut_off:
+            raise KeyboardInterrupt
+
+    def _found(self) -> dict[str, list[Mutant | None]]:
+        return {"room.module": [None if self.cut_off else Mutant("room.module", "f", "x", "y", Fate.KILLED)]}
+
+    def _tried(self, changes: Sequence[Change], workers: int, say: object) -> Iterator[Mutant]:
+        for change in changes:
+            self.tried_outside += 1
+            yield Mutant(change.module, change.where, change.before, change.after, Fate.KILLED)
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with_and_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    made = len(list(changes(bench.path)))
+    bench.cut_off = True
+    assert command.main([]) == 1
+    assert "Not tried to the end yet, and not counted: room.module." in bench.page.read_text()
+    bench.cut_off = False
+    assert command.main([]) == 0
+    assert f"**{made + 1} mutants, {made + 1} killed (100.0%" in bench.page.read_text()
+    assert bench.tried_outside == made
+
+
+def test_a_module_is_left_alone_until_it_changes_or_all_is_to_be_tried_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    assert command.main([]) == 0
+    (tmp_path / "note.json").unlink()
+    assert command.main([]) == 0
+    assert bench.runs_inside == 1
+    bench.path.write_text(MODULE + "# changed")
+    assert command.main([]) == 0
+    assert bench.runs_inside == 2
+    assert command.main(["--anew"]) == 0
+    assert bench.runs_inside == 3
 
 
 def test_one_mutant_has_one_reason() -> None:

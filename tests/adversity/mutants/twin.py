@@ -40,7 +40,7 @@ class Tried:
     @property
     def killed_share(self) -> float:
         """How many of them do not live, of 1."""
-        return 1 - len(self.survivors) / self.total
+        return 1 - len(self.survivors) / self.total if self.total else 1.0
 
     def holds(self, path: Path, reasons: Reasons) -> bool:
         """Whether nothing is left to try: the source is the same, and every survivor has a reason."""
