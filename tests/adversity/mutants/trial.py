@@ -118,11 +118,18 @@ def _fate(change: Change, copy: _Copy) -> Mutant:
     file = copy.tree / change.path.relative_to(ROOT)
     whole = file.read_text()
     file.write_text(change.code)
-    statuses = (copy.outcome(stage) for stage in _TESTS[_room(change)])
+    statuses = (copy.outcome(stage) for stage in (*_own_tests(change), *_TESTS[_room(change)]))
     status = next((status for status in statuses if status != _ALL_PASSED), _ALL_PASSED)
     file.write_text(whole)
     fate = Fate.TIMED_OUT if status is None else Fate.SURVIVED if status == _ALL_PASSED else Fate.KILLED
     return Mutant(change.module, change.where, change.before, change.after, fate)
+
+
+def _own_tests(change: Change) -> list[list[str]]:
+    """The file of tests that has its module's name, if there is one."""
+    stem = change.path.stem
+    names = (f"tests/unit/test_{name}.py" for name in (stem, stem.removeprefix("sqlite_")))
+    return [[name] for name in dict.fromkeys(names) if (ROOT / name).exists()]
 
 
 def _room(change: Change) -> str:
