@@ -568,9 +568,12 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_says_no_more(tmp_path: Path, 
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     spoil(path)
+    is_there = path.exists()
     for look in _looks(reader):
         with pytest.raises(StoreUnavailable, match=r"the journal cannot be read: \w*Error"):
             look()
+    # Nobody finds an empty store where there was none.
+    assert path.exists() is is_there
 
 
 @pytest.mark.parametrize(
