@@ -23,6 +23,8 @@ def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons)
     total, survived = sum(entry.total for entry in entries), sum(len(entry.survivors) for entry in entries)
     endless = sum(entry.timed_out for entry in entries)
     killed, share = f"{total - survived:,} killed", f"{killed_share(entries):.1%}"
+    names = {entry.module for entry in entries}
+    doubted = [name for name in reasons.unused(mutant for entry in entries for mutant in entry.survivors) if name[0] in names]
     lines = [
         "# Mutants",
         "",
@@ -38,6 +40,7 @@ def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons)
         "",
         f"**{total:,} mutants, {killed} ({share}; {endless} of them by not ending), {survived:,} survived.**",
         "",
+        *(_doubt(len(doubted), total - survived, total) if doubted else []),
         *([f"Not tried to the end yet, and not counted: {', '.join(sorted(untried))}.", ""] if untried else []),
         "| module | mutants | killed | survived | killed | commit |",
         "|---|---:|---:|---:|---:|---|",
@@ -49,6 +52,14 @@ def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons)
     for entry in entries:
         lines += _survivors(entry.survivors, reasons)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _doubt(many: int, killed: int, total: int) -> list[str]:
+    return [
+        f"Of {many} that were killed a reason says that they may live: a busy machine can fail a test, too. Without them it is",
+        f"{(killed - many) / total:.1%}.",
+        "",
+    ]
 
 
 def _row(entry: Tried) -> str:

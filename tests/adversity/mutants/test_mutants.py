@@ -100,6 +100,9 @@ def test_the_page_counts_and_says_where_a_reason_is_missing(tmp_path: Path) -> N
     assert "4 mutants, 2 killed (50.0%; 1 of them by not ending), 2 survived." in text
     assert "| core.a | 3 | 2 | 1 | 66.7% | `c0ffeec0ff` |" in text
     assert "Not tried to the end yet, and not counted: core.c." in text
+    # Of two killed one has a reason to live.
+    assert "Of 1 that were killed a reason says" in text
+    assert "\n25.0%.\n" in text
     assert "**core.a, `f`**: Words." in text
     assert f"**core.b, `C.g`**: {NO_REASON}" in text
     assert [REASONS.is_missing(mutant) for mutant in MUTANTS] == [False, False, False, True]
