@@ -20,7 +20,7 @@ from typing import Any
 from tests.adversity.mutants import inside, outside, trial, twin
 from tests.adversity.mutants.mutant import Fate, Mutant
 from tests.adversity.mutants.outside import Change
-from tests.adversity.mutants.page import KILLED_MIN, killed_share, page
+from tests.adversity.mutants.page import KILLED_MIN, doubted, killed_share, page
 from tests.adversity.mutants.reasons import Reasons
 from tests.adversity.mutants.twin import Tried
 from tests.adversity.progress import NOTES, ROOT, git
@@ -79,20 +79,19 @@ def _try_outside(changes: Sequence[Change], workers: int, reasons: Reasons) -> N
 
 def _whole(left: Mapping[str, Path]) -> Iterator[Tried]:
     """The entries of those modules whose mutants have all been tried, inside functions and outside."""
-    noted, of_inside = _noted(), inside.found()
+    noted, of_inside, commit = _noted(), inside.found(), git("rev-parse", "HEAD")
     # mutmut makes all before it tries the first.
     for module, path in left.items() if of_inside else ():
         of_outside = [noted.get(_digest(change)) for change in outside.changes(path)]
         mutants = [*of_inside.get(module, []), *of_outside]
         if None not in mutants:
-            yield twin.tried(module, path, git("rev-parse", "HEAD"), [mutant for mutant in mutants if mutant])
+            yield twin.tried(module, path, commit, [mutant for mutant in mutants if mutant])
 
 
 def _judged(entries: Collection[Tried], untried: Collection[str], reasons: Reasons) -> int:
-    survivors = [mutant for entry in entries for mutant in entry.survivors]
-    for name in reasons.unused(survivors):
+    for name in doubted(entries, reasons):
         _say(f"a reason is given for what does not survive: {name}")
-    unexplained = [mutant for mutant in survivors if reasons.is_missing(mutant)]
+    unexplained = [mutant for entry in entries for mutant in entry.survivors if reasons.is_missing(mutant)]
     total = sum(entry.total for entry in entries)
     _say(f"{total} mutants, {killed_share(entries):.1%} killed, {len(unexplained)} survive without a reason")
     return int(bool(untried) or bool(unexplained) or killed_share(entries) < KILLED_MIN)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from importlib.metadata import version
 
 from tests.adversity.mutants.mutant import Mutant
-from tests.adversity.mutants.reasons import Reasons
+from tests.adversity.mutants.reasons import Name, Reasons
 from tests.adversity.mutants.twin import Tried
 
 KILLED_MIN = 0.95
@@ -18,13 +18,19 @@ def killed_share(entries: Collection[Tried]) -> float:
     return 1 - sum(len(entry.survivors) for entry in entries) / total if total else 1.0
 
 
+def doubted(entries: Collection[Tried], reasons: Reasons) -> list[Name]:
+    """Reasons given for what does not survive in these modules: it was killed by chance, or they are to be taken out."""
+    modules = {entry.module for entry in entries}
+    unused = reasons.unused(mutant for entry in entries for mutant in entry.survivors)
+    return [name for name in unused if name[0] in modules]
+
+
 def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons) -> str:
     """The whole page; `untried` are modules of whose mutants some have not been tried yet."""
     total, survived = sum(entry.total for entry in entries), sum(len(entry.survivors) for entry in entries)
     endless = sum(entry.timed_out for entry in entries)
     killed, share = f"{total - survived:,} killed", f"{killed_share(entries):.1%}"
-    names = {entry.module for entry in entries}
-    doubted = [name for name in reasons.unused(mutant for entry in entries for mutant in entry.survivors) if name[0] in names]
+    in_doubt = len(doubted(entries, reasons))
     lines = [
         "# Mutants",
         "",
@@ -35,12 +41,12 @@ def page(entries: Collection[Tried], untried: Collection[str], reasons: Reasons)
         f"mutmut {version('mutmut')}. What functions do is changed and tried by `mutmut run`; what stands outside functions",
         "(constants, defaults, SQL, decorated functions) by mutmut's operators and some of our own for SQL",
         "(`tests/adversity/mutants`). Left out are annotations, type variables, decorators and docstrings. Each row names the",
-        "commit at which its module was tried; [mutants.json](mutants.json) has the same for machines, and the digest of each",
-        "module as it was.",
+        "commit at which its figures were noted, with the source as it was tried; tests may have been added since the trial.",
+        "[mutants.json](mutants.json) has the same for machines, and the digest of each module.",
         "",
         f"**{total:,} mutants, {killed} ({share}; {endless} of them by not ending), {survived:,} survived.**",
         "",
-        *(_doubt(len(doubted), total - survived, total) if doubted else []),
+        *(_doubt(in_doubt, total - survived, total) if in_doubt else []),
         *([f"Not tried to the end yet, and not counted: {', '.join(sorted(untried))}.", ""] if untried else []),
         "| module | mutants | killed | survived | killed | commit |",
         "|---|---:|---:|---:|---:|---|",
@@ -64,7 +70,7 @@ def _doubt(many: int, killed: int, total: int) -> list[str]:
 
 def _row(entry: Tried) -> str:
     survived, commit = len(entry.survivors), entry.commit[:_COMMIT_DIGITS]
-    share = f"{entry.killed_share:.1%}"
+    share = f"{killed_share([entry]):.1%}"
     return f"| {entry.module} | {entry.total} | {entry.total - survived} | {survived} | {share} | `{commit}` |"
 
 

@@ -90,7 +90,10 @@ REASONS = Reasons('[["core.a:f"]]\nwhy = "Words."\nlines = ["log(None)", "gone"]
 def _entries(folder: Path) -> list[Tried]:
     path = folder / "a.py"
     path.write_text(MODULE)
-    return [tried(module, path, "c0ffee" * 6, MUTANTS) for module in ("core.a", "core.b")]
+    return [
+        tried(module, path, "c0ffee" * 6, [mutant for mutant in MUTANTS if mutant.module == module])
+        for module in ("core.a", "core.b")
+    ]
 
 
 def test_the_page_counts_and_says_where_a_reason_is_missing(tmp_path: Path) -> None:

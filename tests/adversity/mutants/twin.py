@@ -5,7 +5,7 @@ A module's entry holds as long as its source does: tests that are added only kil
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -37,11 +37,6 @@ class Tried:
         """All of them."""
         return self.killed + self.timed_out + len(self.survivors)
 
-    @property
-    def killed_share(self) -> float:
-        """How many of them do not live, of 1."""
-        return 1 - len(self.survivors) / self.total if self.total else 1.0
-
     def holds(self, path: Path, reasons: Reasons) -> bool:
         """Whether nothing is left to try: the source is the same, and every survivor has a reason."""
         return self.source == source_of(path) and not any(map(reasons.is_missing, self.survivors))
@@ -62,11 +57,10 @@ def source_of(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def tried(module: str, path: Path, commit: str, mutants: Iterable[Mutant]) -> Tried:
-    """The entry of a module whose mutants have all been tried."""
-    of_it = [mutant for mutant in mutants if mutant.module == module]
-    fates = Counter(mutant.fate for mutant in of_it)
-    survivors = tuple(mutant for mutant in of_it if mutant.fate is Fate.SURVIVED)
+def tried(module: str, path: Path, commit: str, mutants: Sequence[Mutant]) -> Tried:
+    """The entry of a module, whose mutants have all been tried; `commit` is where that is noted, with the source as it is."""
+    fates = Counter(mutant.fate for mutant in mutants)
+    survivors = tuple(mutant for mutant in mutants if mutant.fate is Fate.SURVIVED)
     return Tried(module, source_of(path), commit, fates[Fate.KILLED], fates[Fate.TIMED_OUT], survivors)
 
 
